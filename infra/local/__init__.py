@@ -1,0 +1,1 @@
+"""The `local` target's resources: real processes on this machine, kept by a supervisor."""

@@ -1,0 +1,5 @@
+"""What goes wrong in the local target, worded for the person who ran `up`."""
+
+
+class LocalError(Exception):
+    """An operation failed; the message names the cause and, where there is one, the fix."""
