@@ -1,0 +1,80 @@
+"""A Bluesky network of its own for each stack: one Node process beside a PostgreSQL server."""
+
+import json
+from pathlib import Path
+
+import pulumi
+
+from components.bluesky.ports import BlueskyArgs, BlueskyOutputs
+from components.postgres import Postgres, PostgresArgs
+from components.target import LocalTarget
+from infra.local import binaries
+from infra.local.resources import HttpProbe, Process, Secret, Stop
+from infra.phases import PostgresSize
+
+NETWORK = Path(__file__).parent / "network"
+HANDLE = "etcetera.test"
+
+
+def build(
+    name: str, args: BlueskyArgs, target: LocalTarget, opts: pulumi.ResourceOptions
+) -> BlueskyOutputs:
+    if args.account is not None:
+        return BlueskyOutputs(
+            url=pulumi.Output.from_input(args.account.url),
+            handle=pulumi.Output.from_input(args.account.handle),
+            password=pulumi.Output.secret(args.account.password),
+        )
+    # Not the stack's own database: this stands for the outside world, which does not fail with us.
+    database = Postgres(
+        "bluesky-postgres",
+        PostgresArgs("bluesky", PostgresSize(max_connections=60, shared_buffers_mb=32)),
+        target,
+        opts,
+    )
+    password = Secret(f"{name}-bot-password", root=str(target.root), opts=opts)
+    pds, appview = target.port("bluesky-pds"), target.port("bluesky-appview")
+    health = target.port("bluesky-health")
+    network = Process(
+        name,
+        root=str(target.root),
+        command=[str(binaries.node(target.binaries.node)), str(NETWORK / "network.mjs")],
+        environment={
+            "PLC_PORT": str(target.port("bluesky-plc")),
+            "PDS_PORT": str(pds),
+            "APPVIEW_PORT": str(appview),
+            "HEALTH_PORT": str(health),
+            "DATA_FOLDER": "{folder}/data",
+            "DATABASE_URL": database.outputs.url,
+            "ACCOUNTS": password.value.apply(
+                lambda value: json.dumps(
+                    [
+                        {
+                            "handle": HANDLE,
+                            "password": value,
+                            "displayName": "Etcetera.Exchange",
+                            "bot": True,
+                        }
+                    ]
+                )
+            ),
+        },
+        ports=[target.port("bluesky-plc"), pds, appview, health],
+        ready=HttpProbe(http=f"http://127.0.0.1:{health}/"),
+        ready_timeout_seconds=90,
+        stop=Stop(signal="SIGTERM", timeout_seconds=10),
+        opts=opts,
+    )
+
+    def once_ready(value: str) -> pulumi.Output[str]:
+        return network.urn.apply(lambda _: value)
+
+    return BlueskyOutputs(
+        url=once_ready(f"http://localhost:{pds}"),
+        handle=once_ready(HANDLE),
+        password=password.value,
+        endpoints={
+            "bluesky_url": once_ready(f"http://localhost:{pds}"),
+            "bluesky_appview_url": once_ready(f"http://localhost:{appview}"),
+        },
+    )

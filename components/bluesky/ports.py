@@ -1,0 +1,35 @@
+"""What every Bluesky backend takes and gives."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pulumi
+
+
+@dataclass(frozen=True)
+class Account:
+    """An existing account of the bot on an existing PDS. `password` is an app password."""
+
+    url: str
+    handle: str
+    password: pulumi.Input[str]
+
+
+@dataclass(frozen=True)
+class BlueskyArgs:
+    """`account`: use this one and run no network."""
+
+    account: Account | None = None
+
+
+@dataclass(frozen=True)
+class BlueskyOutputs:
+    """`url` is the PDS, known only when the bot's account can be used; `password` is secret.
+
+    `endpoints` are addresses a person may want to look at, by name.
+    """
+
+    url: pulumi.Output[str]
+    handle: pulumi.Output[str]
+    password: pulumi.Output[str]
+    endpoints: Mapping[str, pulumi.Output[str]] = field(default_factory=dict)

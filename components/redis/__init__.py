@@ -1,0 +1,12 @@
+"""Redis (Valkey): a cache, rate limits and ids of due jobs. Losing it loses nothing."""
+
+from components.base import Component
+from components.redis import local
+from components.redis.ports import RedisArgs, RedisOutputs
+
+__all__ = ["Redis", "RedisArgs", "RedisOutputs"]
+
+
+class Redis(Component[RedisArgs, RedisOutputs]):
+    token = "etcetera:data:Redis"  # noqa: S105
+    backends = {"local": local.build}  # noqa: RUF012

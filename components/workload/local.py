@@ -1,0 +1,143 @@
+"""The app as processes of this machine, straight from the checkout."""
+
+import hashlib
+import sys
+from pathlib import Path
+
+import pulumi
+
+from components.target import LocalTarget
+from components.workload.ports import WorkloadArgs, WorkloadOutputs
+from infra.local.resources import HttpProbe, Process, Secret, Stop, Task
+
+REPOSITORY = Path(__file__).parents[2]
+PYTHON = str(Path(sys.prefix) / "bin" / "python")
+
+
+def _app(role: str) -> list[str]:
+    return [PYTHON, "-m", "app", role]
+
+
+def build(
+    name: str, args: WorkloadArgs, target: LocalTarget, opts: pulumi.ResourceOptions
+) -> WorkloadOutputs:
+    root = str(target.root)
+    secret_key = Secret(f"{name}-secret-key", root=root, opts=opts)
+    common: dict[str, pulumi.Input[str]] = {
+        "PHASE": str(args.phase.number),
+        "DATABASE_URL": args.database.url,
+        "REPLICA_URLS": args.database.replica_urls.apply(",".join),
+        "PUBLIC_URL": args.public_url,
+        "OPERATOR": args.operator,
+        "SECRET_KEY": secret_key.value,
+        "BLUESKY_URL": args.bluesky.url,
+        "BLUESKY_HANDLE": args.bluesky.handle,
+    }
+    if args.redis is not None:
+        common["REDIS_URL"] = args.redis.url
+    # Only what talks to Bluesky gets the account's password.
+    bot = common | {
+        "BLUESKY_PASSWORD": args.bluesky.password,
+        "BLUESKY_INGEST": args.ingest,
+        "BLUESKY_POLL_SECONDS": "0.5",
+    }
+
+    migrated = Task(
+        f"{name}-migrations",
+        root=root,
+        command=_app("migrate"),
+        environment=common,
+        triggers={"schema": _fingerprint(REPOSITORY / "app" / "migrations")},
+        opts=opts,
+    )
+    after_migrations = pulumi.ResourceOptions.merge(
+        opts, pulumi.ResourceOptions(depends_on=[migrated])
+    )
+    # A process runs the code it started with; new code is a change that `up` rolls out.
+    code = {"code": _fingerprint(REPOSITORY / "app")}
+
+    def process(
+        process_name: str,
+        role: str,
+        port: int,
+        environment: dict[str, pulumi.Input[str]],
+        stop_seconds: int,
+    ) -> Process:
+        return Process(
+            process_name,
+            root=root,
+            command=_app(role),
+            environment=environment,
+            ports=[port],
+            ready=HttpProbe(http=f"http://127.0.0.1:{port}/readyz"),
+            stop=Stop(signal="SIGTERM", timeout_seconds=stop_seconds),
+            triggers=code,
+            opts=after_migrations,
+        )
+
+    web_port = target.port("web")
+    web = process(
+        "web",
+        "web",
+        web_port,
+        common
+        | {
+            "PORT": str(web_port),
+            "TRUSTED_PROXIES": "1",
+            "WEB_WORKERS": str(args.size.web_processes),
+            "WEB_THREADS": str(args.size.web_threads),
+            "DATABASE_POOL": str(args.size.web_pool),
+            "PROMETHEUS_MULTIPROC_DIR": "{folder}/metrics",
+        },
+        stop_seconds=15,
+    )
+    ingest = process(
+        "ingest",
+        "ingest",
+        target.port("ingest"),
+        bot
+        | {
+            "METRICS_PORT": str(target.port("ingest")),
+            "DATABASE_POOL": str(args.size.ingest_pool),
+        },
+        stop_seconds=10,
+    )
+    workers = {
+        worker: process(
+            worker,
+            "worker",
+            target.port(worker),
+            bot
+            | {
+                "METRICS_PORT": str(target.port(worker)),
+                "WORKER_THREADS": str(args.size.worker_threads),
+                "DATABASE_POOL": str(args.size.worker_pool),
+            },
+            # A worker finishes the job it holds; its lease is 30 s.
+            stop_seconds=30,
+        )
+        for worker in (f"worker-{number}" for number in range(1, args.size.workers + 1))
+    }
+
+    def once_ready(resource: pulumi.Resource, value: str) -> pulumi.Output[str]:
+        return resource.urn.apply(lambda _: value)
+
+    return WorkloadOutputs(
+        upstream=once_ready(web, f"127.0.0.1:{web_port}"),
+        metrics={
+            process_name: once_ready(
+                resource, f"http://127.0.0.1:{target.port(process_name)}/metrics"
+            )
+            for process_name, resource in {"web": web, "ingest": ingest, **workers}.items()
+        },
+    )
+
+
+def _fingerprint(folder: Path) -> str:
+    """A hash over the files of a folder, blind to caches and modification times."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:16]

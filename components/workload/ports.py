@@ -1,0 +1,33 @@
+"""What every workload backend takes and gives."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+
+from components.bluesky.ports import BlueskyOutputs
+from components.postgres.ports import PostgresOutputs
+from components.redis.ports import RedisOutputs
+from infra.phases import Phase, WorkloadSize
+
+
+@dataclass(frozen=True)
+class WorkloadArgs:
+    """`redis` is None in a phase without one: the app then queues and caches without it."""
+
+    phase: Phase
+    size: WorkloadSize
+    database: PostgresOutputs
+    redis: RedisOutputs | None
+    bluesky: BlueskyOutputs
+    public_url: str
+    operator: str
+    ingest: str
+
+
+@dataclass(frozen=True)
+class WorkloadOutputs:
+    """`upstream` is host:port of the website for the edge; `metrics` are Prometheus endpoints."""
+
+    upstream: pulumi.Output[str]
+    metrics: Mapping[str, pulumi.Output[str]]

@@ -1,0 +1,63 @@
+"""The program: assembles the phase that the configuration names, and exports its outputs."""
+
+from dataclasses import asdict
+
+import pulumi
+
+from components.bluesky import Bluesky, BlueskyArgs
+from components.edge import Edge, EdgeArgs
+from components.postgres import Postgres, PostgresArgs
+from components.redis import Redis, RedisArgs
+from components.workload import Workload, WorkloadArgs
+from infra.preflight import PreflightError, check
+from infra.stack import ConfigError, Stack
+
+try:
+    stack = Stack.current()
+    check(stack.target)
+except (ConfigError, PreflightError) as error:
+    raise pulumi.RunError(str(error)) from None
+
+config, phase, target = stack.config, stack.phase, stack.target
+
+bluesky = Bluesky("bluesky", BlueskyArgs(account=stack.bluesky_account), target)
+
+database = Postgres(
+    "postgres", PostgresArgs("etcetera", phase.postgres, external_url=stack.database_url), target
+)
+
+redis = (
+    Redis("redis", RedisArgs(phase.redis, external_url=stack.redis_url), target)
+    if phase.redis
+    else None
+)
+
+app = Workload(
+    "app",
+    WorkloadArgs(
+        phase=phase,
+        size=stack.workload,
+        database=database.outputs,
+        redis=redis.outputs if redis else None,
+        bluesky=bluesky.outputs,
+        public_url=stack.public_url,
+        operator=config.operator,
+        ingest=config.bluesky_ingest,
+    ),
+    target,
+)
+
+edge = Edge("edge", EdgeArgs(upstream=app.outputs.upstream), target)
+
+web_url = edge.outputs.url
+pulumi.export("phase", phase.number)
+pulumi.export("target", target.name)
+pulumi.export("web_url", web_url)
+pulumi.export("api_url", pulumi.Output.concat(web_url, "/api/v1"))
+pulumi.export("status_url", pulumi.Output.concat(web_url, "/status"))
+pulumi.export("bot_handle", bluesky.outputs.handle)
+pulumi.export("database_url", database.outputs.url)
+pulumi.export("replica_urls", database.outputs.replica_urls)
+pulumi.export("redis_url", redis.outputs.url if redis else pulumi.Output.secret(""))
+pulumi.export("endpoints", {**bluesky.outputs.endpoints, "metrics": app.outputs.metrics})
+pulumi.export("slo", asdict(phase.objectives))

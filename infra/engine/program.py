@@ -1,0 +1,150 @@
+"""Runs the program on a monitor of ours in place of the Pulumi engine's."""
+
+import asyncio
+import contextvars
+import logging
+import runpy
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Never
+
+import pulumi
+from google.protobuf import empty_pb2
+from pulumi.runtime import mocks, proto, settings, stack
+
+from infra.config import PROJECT
+from infra.engine import wire
+
+PARALLEL = 16
+
+
+@dataclass(frozen=True)
+class Registration:
+    """A resource as the program declared it. `custom` resources are the ones a provider manages."""
+
+    urn: str
+    type: str
+    name: str
+    parent: str
+    custom: bool
+    protect: bool
+    dependencies: tuple[str, ...]
+    inputs: wire.Properties
+    additional_secrets: tuple[str, ...]
+
+
+class DuplicateUrnError(Exception):
+    """Two resources of the program have the same name and type under the same parent."""
+
+
+class Monitor(mocks.MockMonitor, ABC):
+    """Records what the program registers and answers with what `deploy` returns.
+
+    Registrations come from several threads at a time, each as soon as its inputs are known.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(_NoMocks())
+        self.registrations: dict[str, Registration] = {}
+        self.outputs = wire.Properties({}, frozenset())
+        self._lock = threading.Lock()
+
+    @abstractmethod
+    def deploy(self, registration: Registration) -> Mapping[str, Any]:
+        """The outputs of a custom resource; unknown ones are `wire.UNKNOWN`."""
+
+    def RegisterResource(  # noqa: N802 - the protocol's name
+        self, request: Any
+    ) -> proto.resource_pb2.RegisterResourceResponse:
+        urn = self.make_urn(_unless_stack(request.parent), request.type, request.name)
+        if request.type == "pulumi:pulumi:Stack":
+            return proto.resource_pb2.RegisterResourceResponse(urn=urn)
+        registration = Registration(
+            urn=urn,
+            type=request.type,
+            name=request.name,
+            parent=request.parent,
+            custom=request.custom,
+            protect=request.protect,
+            dependencies=tuple(request.dependencies),
+            inputs=wire.unpack(request.object),
+            additional_secrets=tuple(request.additionalSecretOutputs),
+        )
+        with self._lock:
+            if urn in self.registrations:
+                raise DuplicateUrnError(f"the program declares {urn} twice")
+            self.registrations[urn] = registration
+        if not request.custom:
+            return proto.resource_pb2.RegisterResourceResponse(urn=urn)
+        outputs = self.deploy(registration)
+        return proto.resource_pb2.RegisterResourceResponse(
+            urn=urn,
+            id=request.name,
+            object=wire.pack(outputs, registration.additional_secrets),
+        )
+
+    def RegisterResourceOutputs(self, request: Any) -> empty_pb2.Empty:  # noqa: N802
+        if "pulumi:pulumi:Stack" in request.urn:
+            self.outputs = wire.unpack(request.outputs)
+        return empty_pb2.Empty()
+
+
+class _NoMocks(mocks.Mocks):
+    """The base class wants mocks; a monitor that deploys for real has none."""
+
+    def call(self, args: mocks.MockCallArgs) -> Never:
+        raise NotImplementedError(f"the local target has no functions, such as {args.token}")
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> Never:
+        raise NotImplementedError(f"nothing registers {args.typ} this way")
+
+
+def run(monitor: Monitor, stack_name: str, config: Mapping[str, str], *, preview: bool) -> None:
+    """Runs the program to its end, on threads of this process.
+
+    Raises whatever the program or the monitor raises, `pulumi.RunError` for a refusal that is
+    worded for people.
+    """
+    # Not the caller's context: the SDK keeps the root stack and the settings there.
+    contextvars.Context().run(_run, monitor, stack_name, config, preview)
+
+
+def _run(monitor: Monitor, stack_name: str, config: Mapping[str, str], preview: bool) -> None:
+    # asyncio complains about futures that a failed program leaves behind.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+    pulumi.runtime.set_all_config(dict(config), [])
+    settings.configure(
+        mocks.MockSettings(  # type: ignore[no-untyped-call]
+            monitor=monitor,
+            monitor_features=set(
+                monitor.GetDeploymentInfo(empty_pb2.Empty()).supportedFeatures  # type: ignore[no-untyped-call]
+            ),
+            engine=mocks.MockEngine(logging.getLogger("pulumi")),
+            project=PROJECT,
+            stack=stack_name,
+            dry_run=preview,
+            organization=None,
+            callbacks=None,
+            root_directory=str(Path.cwd()),
+        )
+    )
+    loop = asyncio.new_event_loop()
+    with ThreadPoolExecutor(max_workers=PARALLEL) as executor:
+        loop.set_default_executor(executor)
+        try:
+            loop.run_until_complete(stack.run_in_stack(_program))
+        finally:
+            loop.close()
+
+
+def _program() -> None:
+    runpy.run_module("infra", run_name="__main__")
+
+
+def _unless_stack(parent: str) -> str:
+    """The engine leaves the stack out of a URN's chain of types."""
+    return "" if "::pulumi:pulumi:Stack::" in parent else parent

@@ -1,0 +1,133 @@
+"""What the engine tells a person: plans, progress, outputs and drift."""
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.status import Status
+
+from infra.engine.deploy import Done, Step
+from infra.engine.wire import Properties
+
+SIGNS = {
+    "create": "[green]+[/]",
+    "update": "[yellow]~[/]",
+    "delete": "[red]-[/]",
+    "same": "[dim] [/]",
+}
+PAST = {"create": "created", "update": "updated", "delete": "deleted", "same": "unchanged"}
+
+
+def plain(text: str) -> str:
+    """Text that shows brackets as they are."""
+    return escape(text)
+
+
+def plan(console: Console, stack_name: str, steps: list[Step]) -> None:
+    changes = [step for step in steps if step.verb != "same"]
+    unchanged = len(steps) - len(changes)
+    console.print(f"[bold]{stack_name}[/]: {len(changes)} to change, {unchanged} unchanged")
+    for step in changes:
+        keys = f" [dim]({', '.join(step.keys)})[/]" if step.keys else ""
+        console.print(f" {SIGNS[step.verb]} {_kind(step)} [bold]{step.name}[/] {step.verb}{keys}")
+
+
+@dataclass
+class Progress:
+    """Prints each step as it ends, and meanwhile what is under way."""
+
+    console: Console
+    status: Status
+    counts: dict[str, int] = field(default_factory=dict)
+    begin: float = field(default_factory=time.monotonic)
+    _under_way: list[str] = field(default_factory=list)
+
+    def started(self, step: Step) -> None:
+        if step.verb != "same":
+            self._under_way.append(step.name)
+            self._show()
+
+    def ended(self, done: Done) -> None:
+        step = done.step
+        if step.name in self._under_way:
+            self._under_way.remove(step.name)
+        self._show()
+        if done.error is not None:
+            self.console.print(f" [bold red]![/] {_kind(step)} [bold]{step.name}[/] failed")
+            return
+        self.counts[step.verb] = self.counts.get(step.verb, 0) + 1
+        if step.verb != "same":
+            self.console.print(
+                f" {SIGNS[step.verb]} {_kind(step)} [bold]{step.name}[/] "
+                f"{PAST[step.verb]} [dim]({done.seconds:.1f} s)[/]"
+            )
+
+    def _show(self) -> None:
+        waiting = ", ".join(self._under_way)
+        self.status.update(f"working on {waiting}" if waiting else "working")
+
+
+@contextmanager
+def live(console: Console) -> Iterator[Progress]:
+    with console.status("working") as status:
+        yield Progress(console, status)
+
+
+def summary(console: Console, progress: Progress) -> None:
+    counts = ", ".join(f"{n} {PAST[verb]}" for verb, n in sorted(progress.counts.items()))
+    seconds = time.monotonic() - progress.begin
+    console.print(f"[bold]Resources:[/] {counts or 'none'}   [bold]Duration:[/] {seconds:.1f} s")
+
+
+def outputs(console: Console, found: Properties) -> None:
+    console.print("[bold]Outputs:[/]")
+    for name, value in sorted(visible(found, show_secrets=False).items()):
+        text = value if isinstance(value, str) else json.dumps(value)
+        console.print(f"    {name}: {plain(text)}", soft_wrap=True)
+
+
+def visible(found: Properties, *, show_secrets: bool) -> dict[str, Any]:
+    """The outputs as the CLI shows them: one with a secret anywhere inside is hidden whole."""
+    hidden = {path.split(".")[0].split("[")[0] for path in found.secrets}
+    return {
+        name: value if show_secrets or name not in hidden else "[secret]"
+        for name, value in found.values.items()
+    }
+
+
+def values(value: Any, *, as_json: bool) -> None:
+    """Prints outputs, or one of them, to standard output."""
+    if as_json:
+        click.echo(json.dumps(value, indent=2, sort_keys=True))
+    elif isinstance(value, Mapping):
+        for name, item in sorted(value.items()):
+            click.echo(f"{name}  {item if isinstance(item, str) else json.dumps(item)}")
+    else:
+        click.echo(value if isinstance(value, str) else json.dumps(value))
+
+
+def drift(console: Console, found: Mapping[str, Mapping[str, Any] | None]) -> None:
+    bad = 0
+    for name, state in found.items():
+        condition = "missing" if state is None else state.get("state", "ready")
+        if condition not in ("ready", "done"):
+            bad += 1
+            console.print(f" [yellow]~[/] [bold]{name}[/] is {condition}")
+        elif state is not None and state.get("restarts"):
+            console.print(
+                f" [dim]·[/] [bold]{name}[/] has been restarted {state['restarts']} times"
+            )
+    console.print(
+        f"{len(found)} resources, {bad} not as they should be"
+        + ("; `up` repairs them" if bad else "")
+    )
+
+
+def _kind(step: Step) -> str:
+    return f"[dim]{step.type.rsplit(':', 1)[-1].lower():8}[/]"

@@ -1,0 +1,120 @@
+"""The roadmap's phases as data: what each consists of, what it must reach and what it may cost.
+
+A component reads its part of a `Phase` and nothing else, so growing the product means editing this
+table. Users, operations, budgets and limits are the roadmap's figures; sizes are for the AWS target
+and scaled down by the local one, which runs every part on one machine.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class PostgresSize:
+    """One PostgreSQL server.
+
+    `max_connections` bounds the sum of the app's pools, so that a spike waits in a pool and is
+    never refused by the server.
+    """
+
+    max_connections: int
+    shared_buffers_mb: int
+
+
+@dataclass(frozen=True)
+class RedisSize:
+    """One Redis server, used as a cache and to carry ids of due jobs; never a source of truth."""
+
+    max_memory_mb: int
+
+
+@dataclass(frozen=True)
+class WorkloadSize:
+    """The app's processes. Pools are connections per process."""
+
+    web_processes: int
+    web_threads: int
+    web_pool: int
+    workers: int
+    worker_threads: int
+    worker_pool: int
+    ingest_pool: int = 4
+
+    @property
+    def connections(self) -> int:
+        """PostgreSQL connections that all pools may hold together."""
+        return (
+            self.web_processes * self.web_pool + self.workers * self.worker_pool + self.ingest_pool
+        )
+
+
+@dataclass(frozen=True)
+class Objectives:
+    """What the phase must reach (the roadmap's success metrics). None: not stated for the phase."""
+
+    bot_p95_seconds: float | None = None
+    page_p95_seconds: float | None = None
+    cache_hit_ratio: float | None = None
+    database_connection_timeouts: int | None = None
+    concurrency_over_previous_phase: float | None = None
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One step of the roadmap. `budget` is US dollars a month, `bot_operations` are per day."""
+
+    number: int
+    users: int
+    bot_operations: int
+    budget: int
+    postgres: PostgresSize
+    redis: RedisSize | None
+    workload: WorkloadSize
+    objectives: Objectives
+
+    @property
+    def name(self) -> str:
+        return f"phase{self.number}"
+
+
+PHASES: dict[int, Phase] = {
+    0: Phase(
+        number=0,
+        users=1_000,
+        bot_operations=1_000,
+        budget=50,
+        postgres=PostgresSize(max_connections=40, shared_buffers_mb=32),
+        redis=None,
+        workload=WorkloadSize(
+            web_processes=1,
+            web_threads=8,
+            web_pool=8,
+            workers=1,
+            worker_threads=4,
+            worker_pool=8,
+        ),
+        objectives=Objectives(),
+    ),
+    1: Phase(
+        number=1,
+        users=10_000,
+        bot_operations=10_000,
+        budget=100,
+        postgres=PostgresSize(max_connections=80, shared_buffers_mb=64),
+        redis=RedisSize(max_memory_mb=128),
+        workload=WorkloadSize(
+            web_processes=2,
+            web_threads=40,
+            web_pool=10,
+            workers=2,
+            worker_threads=4,
+            worker_pool=8,
+        ),
+        objectives=Objectives(
+            bot_p95_seconds=3.0,
+            page_p95_seconds=1.0,
+            cache_hit_ratio=0.8,
+            database_connection_timeouts=0,
+            concurrency_over_previous_phase=10.0,
+        ),
+    ),
+}

@@ -1,0 +1,86 @@
+"""The stack that is being deployed: its configuration joined with its phase and its target."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+import pulumi
+from pulumi.runtime.config import CONFIG
+from pydantic import SecretStr
+
+from components.bluesky import Account
+from components.target import Binaries, LocalTarget, Target
+from infra.config import ConfigError, StackConfig
+from infra.phases import PHASES, Phase, WorkloadSize
+
+__all__ = ["ConfigError", "Stack"]
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """`name` is free; what it deploys is said by `config` alone."""
+
+    name: str
+    config: StackConfig
+
+    @classmethod
+    def current(cls) -> Self:
+        """The stack of the running Pulumi program.
+
+        Raises:
+            ConfigError: the stack file is wrong.
+        """
+        name = pulumi.get_stack()
+        # All values at once, which `pulumi.Config` cannot give, so that unknown keys are found.
+        return cls(name, StackConfig.parse(CONFIG.get(), stack=name))
+
+    @property
+    def phase(self) -> Phase:
+        return PHASES[self.config.phase]
+
+    @property
+    def workload(self) -> WorkloadSize:
+        """The phase's workload, with what the stack file sets otherwise."""
+        size = self.phase.workload
+        return size if self.config.workers is None else replace(size, workers=self.config.workers)
+
+    @cached_property
+    def target(self) -> Target:
+        return LocalTarget(
+            root=self.config.data_dir or REPOSITORY / ".local" / self.name,
+            port_base=self.config.port_base or 8000 + 100 * self.config.phase,
+            binaries=Binaries(
+                postgres=self.config.postgres_binaries,
+                redis=self.config.redis_binary,
+                nginx=self.config.nginx_binary,
+                node=self.config.node_binary,
+            ),
+        )
+
+    @property
+    def public_url(self) -> str:
+        return self.config.public_url or f"http://localhost:{self.target.port('edge')}"
+
+    @property
+    def database_url(self) -> pulumi.Output[str] | None:
+        return _secret(self.config.database_url)
+
+    @property
+    def redis_url(self) -> pulumi.Output[str] | None:
+        return _secret(self.config.redis_url)
+
+    @property
+    def bluesky_account(self) -> Account | None:
+        """The bot's account elsewhere; None means a network on this machine."""
+        config = self.config
+        password = _secret(config.bluesky_password)
+        if config.bluesky_url is None or config.bluesky_handle is None or password is None:
+            return None
+        return Account(config.bluesky_url, config.bluesky_handle, password)
+
+
+def _secret(value: SecretStr | None) -> pulumi.Output[str] | None:
+    return None if value is None else pulumi.Output.secret(value.get_secret_value())
