@@ -1,0 +1,213 @@
+"""The queue over PostgreSQL, which alone decides what is to do, who does it and whether it is done.
+
+A worker *leases* a job for a while and commits the job's effect together with `finish`. A lease
+that ran out is leased again by somebody else; then `finish` of the first worker raises LeaseLost
+and its effect is rolled back. So every effect happens once, whoever is killed when.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from psycopg.types.json import Jsonb
+
+from app import metrics
+from app.db import Database, Transaction
+from app.errors import EtceteraError
+from app.jobs import stats
+from app.jobs.policy import MAX_ATTEMPTS, urgency
+from app.jobs.queries import SQL
+from app.models import Job, JobState, Priority
+
+log = structlog.get_logger(__name__)
+
+_ERROR_LENGTH = 4000  # characters of an error that are kept
+_FIELDS = tuple(field.name for field in fields(Job))
+
+
+class LeaseLost(EtceteraError):  # noqa: N818 - named as the event
+    """Somebody else holds the lease now; what this worker did must not be committed."""
+
+
+def put(
+    tx: Transaction,
+    *,
+    kind: str,
+    key: str,
+    payload: Mapping[str, Any],
+    priority: Priority,
+    delay: timedelta = timedelta(0),
+) -> bool:
+    """Adds a job that is due after `delay`, in the caller's transaction.
+
+    False when there is, or ever was, a job of this kind and key: its first version stays.
+    """
+    added = SQL.put(
+        tx.conn,
+        kind=kind,
+        key=key,
+        payload=Jsonb(dict(payload)),
+        priority=int(priority),
+        delay=delay,
+    )
+    return added is not None
+
+
+def finish(tx: Transaction, job: Job) -> None:
+    """Marks a leased job done, in the transaction of its effect. Raises LeaseLost."""
+    if not SQL.finish(tx.conn, id=job.id, worker=job.leased_by, attempts=job.attempts):
+        raise LeaseLost(f"job {job.id} ({job.kind} {job.key}) was taken over")
+
+
+class Queue:
+    """Leases jobs and settles them. Thread-safe; every method is a transaction of its own."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def lease(self, count: int, worker: str, lease_seconds: float) -> list[Job]:
+        """Up to `count` due jobs for `worker`, most urgent first; empty when nothing is due."""
+        with self._database.transaction() as tx:
+            rows = list(
+                SQL.lease(
+                    tx.conn,
+                    count=count,
+                    worker=worker,
+                    seconds=lease_seconds,
+                    max_attempts=MAX_ATTEMPTS,
+                )
+            )
+        return _leased(rows)
+
+    def lease_ids(self, ids: Sequence[int], worker: str, lease_seconds: float) -> list[Job]:
+        """Those of `ids` that are due and free, most urgent first."""
+        with self._database.transaction() as tx:
+            rows = list(
+                SQL.lease_ids(
+                    tx.conn,
+                    ids=list(ids),
+                    worker=worker,
+                    seconds=lease_seconds,
+                    max_attempts=MAX_ATTEMPTS,
+                )
+            )
+        return _leased(rows)
+
+    def next_due(self) -> float | None:
+        """Seconds until something may be leased (0 when it already may); None when all is done."""
+        with self._database.read(fresh=True) as conn:
+            seconds: float | None = SQL.next_due(conn)
+        return None if seconds is None else max(0.0, seconds)
+
+    def next_undispatched(self) -> float | None:
+        """As `next_due`, for jobs that are not on a stream."""
+        with self._database.read(fresh=True) as conn:
+            seconds: float | None = SQL.next_undispatched(conn)
+        return None if seconds is None else max(0.0, seconds)
+
+    def extend(self, jobs: Sequence[Job], worker: str, lease_seconds: float) -> set[int]:
+        """Prolongs leases; returns the ids of those that `worker` still holds."""
+        with self._database.transaction() as tx:
+            rows = list(
+                SQL.extend(
+                    tx.conn,
+                    ids=[job.id for job in jobs],
+                    attempts=[job.attempts for job in jobs],
+                    worker=worker,
+                    seconds=lease_seconds,
+                )
+            )
+        return {row["id"] for row in rows}
+
+    def release(self, jobs: Sequence[Job], worker: str) -> None:
+        """Gives back leases of jobs that were not started."""
+        with self._database.transaction() as tx:
+            SQL.release(
+                tx.conn,
+                ids=[job.id for job in jobs],
+                attempts=[job.attempts for job in jobs],
+                worker=worker,
+            )
+
+    def retry(self, job: Job, error: str, *, after: timedelta, failed: bool = True) -> None:
+        """Makes a leased job due again `after` a while. Raises LeaseLost.
+
+        With `failed=False` the attempt is given back: the job only waited for something.
+        """
+        with self._database.transaction() as tx:
+            again = SQL.retry(
+                tx.conn,
+                id=job.id,
+                worker=job.leased_by,
+                attempts=job.attempts,
+                delay=after,
+                error=error[:_ERROR_LENGTH],
+                refund=0 if failed else 1,
+            )
+        if again is None:
+            raise LeaseLost(f"job {job.id} was taken over before it could be retried")
+
+    def bury(self, job: Job, error: str) -> None:
+        """Makes a leased job a dead letter. Raises LeaseLost."""
+        with self._database.transaction() as tx:
+            buried = SQL.bury(
+                tx.conn,
+                id=job.id,
+                worker=job.leased_by,
+                attempts=job.attempts,
+                error=error[:_ERROR_LENGTH],
+            )
+        if not buried:
+            raise LeaseLost(f"job {job.id} was taken over before it could be buried")
+
+    def stats(self) -> stats.Stats:
+        with self._database.read(fresh=True) as conn:
+            return stats.stats(conn)
+
+    def dead(self, count: int = 100) -> list[Job]:
+        """The newest dead letters."""
+        with self._database.read(fresh=True) as conn:
+            return [_job(row) for row in SQL.dead(conn, count=count)]
+
+    def requeue(self, id_: int) -> bool:
+        """Makes a dead letter due now, with all its attempts; False when it is no dead letter."""
+        with self._database.transaction() as tx:
+            return SQL.requeue(tx.conn, id=id_) is not None
+
+    def drop(self, id_: int) -> Job | None:
+        """Deletes a dead letter and returns it; None when it is no dead letter."""
+        with self._database.transaction() as tx:
+            row = SQL.drop(tx.conn, id=id_)
+        if row is None:
+            return None
+        job = _job(row)
+        log.warning("dead letter dropped", job=job.id, kind=job.kind, key=job.key)
+        return job
+
+
+def _leased(rows: Sequence[Mapping[str, Any]]) -> list[Job]:
+    """The jobs of a lease query, most urgent first; those it buried are only reported."""
+    leased: list[tuple[Priority, Job]] = []
+    for row in rows:
+        job = _job(row)
+        if row["expired"]:
+            metrics.LEASES_EXPIRED.inc()
+        if job.state is JobState.DEAD:
+            metrics.JOBS.labels(kind=job.kind, outcome="dead").inc()
+            log.error("job buried", job=job.id, kind=job.kind, key=job.key, error=job.last_error)
+        else:
+            waited = (row["leased_at"] - job.run_at).total_seconds()
+            leased.append((urgency(job.priority, waited), job))
+    leased.sort(key=lambda one: (one[0], one[1].run_at, one[1].id))
+    return [job for _, job in leased]
+
+
+def _job(row: Mapping[str, Any]) -> Job:
+    values = {name: row[name] for name in _FIELDS}
+    values["priority"] = Priority(values["priority"])
+    values["state"] = JobState(values["state"])
+    return Job(**values)

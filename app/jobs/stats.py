@@ -1,0 +1,37 @@
+"""How full the queue is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.db import Connection
+from app.jobs.queries import SQL
+from app.models import Priority
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """Open jobs of one priority; `oldest` is how many seconds the oldest due one has waited."""
+
+    priority: Priority
+    delayed: int
+    due: int
+    leased: int
+    oldest: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """The queue now. `done` counts the last hour."""
+
+    levels: tuple[Level, ...]
+    dead: int
+    done: int
+
+
+def stats(conn: Connection) -> Stats:
+    levels = tuple(
+        Level(Priority(row["priority"]), row["delayed"], row["due"], row["leased"], row["oldest"])
+        for row in SQL.depth(conn)
+    )
+    return Stats(levels, dead=SQL.dead_count(conn), done=SQL.done_count(conn, seconds=3600))

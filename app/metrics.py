@@ -1,0 +1,192 @@
+"""What the processes measure, in one place, so that names and units agree between roles.
+
+Times are seconds. Counters and histograms live in the process that observes them; what the database
+knows better (queue depth, dead letters, write points) is read from it when Prometheus asks.
+
+The success metrics of the phases read off these:
+bot p95 < 3 s `etcetera_reply_seconds`, page < 1 s `etcetera_web_request_seconds`,
+cache hits > 80 % `etcetera_cache_requests_total`, no database timeouts
+`etcetera_database_timeouts_total`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import psycopg
+import psycopg_pool
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from app.jobs.queries import SQL
+from app.jobs.stats import stats
+
+if TYPE_CHECKING:
+    from app.db import Database
+    from app.settings import Settings
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+_BOT_SECONDS = (0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 2.5, 3, 4, 5, 7.5, 10, 15, 20, 30, 60)
+_JOB_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 1.5, 2, 3, 5, 7.5, 10, 20, 30, 60, 300)
+_WEB_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 2, 5)
+
+# The bot
+REPLY_SECONDS = Histogram(
+    "etcetera_reply_seconds",
+    "From the mention's arrival to its reply on Bluesky, without the wanted delay of its priority.",
+    ["priority"],
+    buckets=_BOT_SECONDS,
+)
+REPLIES = Counter("etcetera_replies", "Replies by what became of them.", ["outcome"])
+COMMANDS = Counter(
+    "etcetera_commands", "Commands understood, by name and result.", ["name", "result"]
+)
+RATE_LIMITED = Counter(
+    "etcetera_bluesky_429", "Requests that Bluesky refused with 429.", ["account"]
+)
+
+# Ingest
+MENTIONS = Counter("etcetera_mentions", "Mentions stored, by source.", ["source"])
+INGEST_LAG = Gauge(
+    "etcetera_ingest_lag_seconds",
+    "Age of the newest mention when it was stored.",
+    multiprocess_mode="mostrecent",
+)
+INGEST_SEEN = Gauge(
+    "etcetera_ingest_last_seen_timestamp_seconds",
+    "When the source of mentions was last read with success (Unix time).",
+    multiprocess_mode="mostrecent",
+)
+
+# Jobs
+JOBS = Counter("etcetera_jobs", "Jobs worked on, by kind and outcome.", ["kind", "outcome"])
+JOB_WAIT_SECONDS = Histogram(
+    "etcetera_job_wait_seconds",
+    "From when a job was due to when a worker started it.",
+    ["priority"],
+    buckets=_JOB_SECONDS,
+)
+JOB_SECONDS = Histogram(
+    "etcetera_job_seconds",
+    "From when a job was put to when it was done, with its delay and its retries.",
+    ["priority"],
+    buckets=_JOB_SECONDS,
+)
+JOB_ATTEMPTS = Histogram(
+    "etcetera_job_attempts",
+    "Attempts a finished job took.",
+    ["kind"],
+    buckets=(1, 2, 3, 4, 5, 6, 8),
+)
+LEASES_EXPIRED = Counter(
+    "etcetera_leases_expired", "Leases taken over because their worker died or hung."
+)
+LEASED = Counter("etcetera_leases", "Jobs leased, by the way their id came.", ["source"])
+DISPATCHED = Counter("etcetera_dispatched", "Ids put on Redis streams, by stream.", ["stream"])
+REDIS_FAILURES = Counter(
+    "etcetera_redis_failures", "Times that Redis was given up, by user.", ["user"]
+)
+
+# Web, cache, database
+WEB_SECONDS = Histogram(
+    "etcetera_web_request_seconds",
+    "Time to answer a web request.",
+    ["endpoint", "status"],
+    buckets=_WEB_SECONDS,
+)
+CACHE_REQUESTS = Counter("etcetera_cache_requests", "Cache lookups.", ["region", "result"])
+DATABASE_WAIT_SECONDS = Histogram(
+    "etcetera_database_wait_seconds",
+    "Time waited for a pooled database connection.",
+    buckets=(0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10),
+)
+DATABASE_TIMEOUTS = Counter(
+    "etcetera_database_timeouts", "Times that no database connection came free in time."
+)
+
+
+class DatabaseCollector(Collector):
+    """Queue depth, dead letters and write points, read from the database at each scrape.
+
+    When the database cannot be read these series are absent and `etcetera_database_up` is 0.
+    """
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self._database = database
+        self._limits = {
+            "hour": settings.bluesky_write_points_hour,
+            "day": settings.bluesky_write_points_day,
+        }
+
+    def describe(self) -> list[GaugeMetricFamily]:
+        """Nothing: registering must not read the database."""
+        return []
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        up = GaugeMetricFamily("etcetera_database_up", "1 when the database answered this scrape.")
+        try:
+            with self._database.read(fresh=True) as conn:
+                queue = stats(conn)
+                spent = list(SQL.write_points(conn))
+        except (psycopg.Error, psycopg_pool.PoolTimeout):
+            up.add_metric([], 0)
+            yield up
+            return
+        up.add_metric([], 1)
+        yield up
+
+        depth = GaugeMetricFamily(
+            "etcetera_jobs_open", "Jobs not done yet.", labels=["priority", "state"]
+        )
+        oldest = GaugeMetricFamily(
+            "etcetera_jobs_oldest_seconds",
+            "How long the oldest due job waits.",
+            labels=["priority"],
+        )
+        for row in queue.levels:
+            name = row.priority.name.lower()
+            for state in ("delayed", "due", "leased"):
+                depth.add_metric([name, state], getattr(row, state))
+            oldest.add_metric([name], row.oldest)
+        yield depth
+        yield oldest
+        yield GaugeMetricFamily("etcetera_jobs_dead", "Dead letters.", value=queue.dead)
+
+        left = GaugeMetricFamily(
+            "etcetera_write_points_left",
+            "Bluesky write points an account may still spend.",
+            labels=["account", "window"],
+        )
+        for account in spent:
+            for window, limit in self._limits.items():
+                left.add_metric([account["account"], window], max(0, limit - account[window]))
+        yield left
+
+
+def expose(database: Database | None, settings: Settings) -> bytes:
+    """The text for /metrics: of all processes of a multi-process server, or of this one."""
+    registry = CollectorRegistry() if os.environ.get("PROMETHEUS_MULTIPROC_DIR") else None
+    parts = []
+    if registry is None:
+        parts.append(generate_latest(REGISTRY))
+    else:
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        parts.append(generate_latest(registry))
+    if database is not None:
+        scraped = CollectorRegistry()
+        scraped.register(DatabaseCollector(database, settings))
+        parts.append(generate_latest(scraped))
+    return b"".join(parts)

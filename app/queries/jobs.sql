@@ -1,0 +1,214 @@
+-- The job queue. PostgreSQL decides who may run a job; Redis, where there is one, only carries ids.
+--
+-- Urgency: a job gains one step for every 10 s (NORMAL) or 20 s (LOW) it has been due, up to HIGH,
+-- so that a storm of claims cannot starve a request for help. `greatest` ignores the NULL that a
+-- HIGH job's division yields. app/jobs/policy.py has the same rule in Python; a test compares them.
+
+-- name: put(kind, key, payload, priority, delay)^
+-- The notification is sent when the caller's transaction commits.
+WITH added AS (
+    INSERT INTO jobs (kind, key, payload, priority, run_at)
+    VALUES (:kind, :key, :payload, :priority, now() + :delay)
+    ON CONFLICT (kind, key) DO NOTHING
+    RETURNING id
+)
+SELECT id, pg_notify('jobs', '') FROM added;
+
+-- name: lease(count, worker, seconds, max_attempts)
+-- The most urgent due jobs, in the order they became due. Candidates come from the index, a few for
+-- each priority, so the cost does not grow with the backlog; `spare` leaves room for rows that other
+-- workers are taking at the same moment. A job whose workers died `max_attempts` times is buried here.
+WITH candidates AS (
+    SELECT few.id
+    FROM generate_series(0, 2) AS level,
+    LATERAL (
+        SELECT id FROM jobs
+        WHERE priority = level
+          AND ((state = 'waiting' AND run_at <= now()) OR (state = 'leased' AND lease_until <= now()))
+        ORDER BY run_at, id
+        LIMIT :count + 32
+    ) AS few
+), picked AS (
+    SELECT id, state = 'leased' AS expired
+    FROM jobs
+    WHERE id IN (SELECT id FROM candidates)
+      AND ((state = 'waiting' AND run_at <= now()) OR (state = 'leased' AND lease_until <= now()))
+    ORDER BY
+        greatest(0, priority - floor(extract(epoch FROM now() - run_at) / (10 * nullif(priority, 0)))),
+        run_at, id
+    LIMIT :count
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE jobs
+SET state = CASE WHEN attempts < :max_attempts THEN 'leased' ELSE 'dead' END,
+    attempts = CASE WHEN attempts < :max_attempts THEN attempts + 1 ELSE attempts END,
+    leased_by = CASE WHEN attempts < :max_attempts THEN :worker ELSE leased_by END,
+    lease_until = now() + make_interval(secs => :seconds),
+    dispatched_at = NULL,
+    last_error = CASE WHEN attempts < :max_attempts THEN last_error
+                 ELSE coalesce(last_error || E'\n', '') || 'its lease expired in the last attempt: the worker died or hung' END,
+    done_at = CASE WHEN attempts < :max_attempts THEN NULL ELSE now() END
+FROM picked
+WHERE jobs.id = picked.id
+RETURNING jobs.*, picked.expired, now() AS leased_at;
+
+-- name: lease_ids(ids, worker, seconds, max_attempts)
+-- As `lease`, for ids that came over Redis. Whatever is not due (done, leased, deleted) is left out.
+WITH picked AS (
+    SELECT id, state = 'leased' AS expired
+    FROM jobs
+    WHERE id = ANY (:ids)
+      AND ((state = 'waiting' AND run_at <= now()) OR (state = 'leased' AND lease_until <= now()))
+      AND attempts < :max_attempts
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE jobs
+SET state = 'leased', attempts = attempts + 1, leased_by = :worker,
+    lease_until = now() + make_interval(secs => :seconds), dispatched_at = NULL
+FROM picked
+WHERE jobs.id = picked.id
+RETURNING jobs.*, picked.expired, now() AS leased_at;
+
+-- name: next_due$
+-- Seconds until a job becomes due or a lease expires; NULL when nothing is open.
+SELECT extract(epoch FROM min(due) - clock_timestamp())::float8
+FROM generate_series(0, 2) AS level,
+LATERAL (
+    (SELECT run_at AS due FROM jobs WHERE state = 'waiting' AND priority = level
+     ORDER BY run_at, id LIMIT 1)
+    UNION ALL
+    (SELECT lease_until FROM jobs WHERE state = 'leased' AND priority = level
+     ORDER BY lease_until LIMIT 1)
+) AS open_jobs;
+
+-- name: next_undispatched$
+-- As `next_due`, for jobs that are not on a stream.
+SELECT extract(epoch FROM min(due) - clock_timestamp())::float8
+FROM generate_series(0, 2) AS level,
+LATERAL (
+    (SELECT run_at AS due FROM jobs
+     WHERE state = 'waiting' AND priority = level AND dispatched_at IS NULL
+     ORDER BY run_at, id LIMIT 1)
+    UNION ALL
+    (SELECT lease_until FROM jobs
+     WHERE state = 'leased' AND priority = level AND dispatched_at IS NULL
+     ORDER BY lease_until LIMIT 1)
+) AS open_jobs;
+
+-- name: finish(id, worker, attempts)!
+-- Runs in the transaction that has the job's effect. No row: somebody else holds the lease now.
+UPDATE jobs
+SET state = 'done', done_at = now(), lease_until = NULL, last_error = NULL
+WHERE id = :id AND state = 'leased' AND leased_by = :worker AND attempts = :attempts;
+
+-- name: extend(ids, attempts, worker, seconds)
+-- The leases that are still ours, prolonged.
+UPDATE jobs
+SET lease_until = now() + make_interval(secs => :seconds)
+FROM unnest(CAST(:ids AS bigint[]), CAST(:attempts AS integer[])) AS held (id, attempts)
+WHERE jobs.id = held.id AND jobs.state = 'leased' AND jobs.leased_by = :worker
+  AND jobs.attempts = held.attempts
+RETURNING jobs.id;
+
+-- name: retry(id, worker, attempts, delay, error, refund)^
+-- `refund` = 1 gives the attempt back: the job waited for something and did not fail. A lease that
+-- was lost keeps its number, so (worker, attempts) never names two leases.
+WITH again AS (
+    UPDATE jobs
+    SET state = 'waiting', run_at = now() + :delay, attempts = attempts - :refund,
+        leased_by = NULL, lease_until = NULL, last_error = :error
+    WHERE id = :id AND state = 'leased' AND leased_by = :worker AND attempts = :attempts
+    RETURNING id
+)
+SELECT id, pg_notify('jobs', '') FROM again;
+
+-- name: release(ids, attempts, worker)!
+-- Leases that were never started go back as they were, for another worker to take at once.
+WITH held AS (
+    SELECT * FROM unnest(CAST(:ids AS bigint[]), CAST(:attempts AS integer[])) AS held (id, attempts)
+), again AS (
+    UPDATE jobs
+    SET state = 'waiting', attempts = jobs.attempts - 1,
+        leased_by = NULL, lease_until = NULL
+    FROM held
+    WHERE jobs.id = held.id AND jobs.state = 'leased' AND jobs.leased_by = :worker
+      AND jobs.attempts = held.attempts
+    RETURNING jobs.id
+)
+SELECT pg_notify('jobs', '') FROM again;
+
+-- name: bury(id, worker, attempts, error)!
+UPDATE jobs
+SET state = 'dead', done_at = now(), lease_until = NULL, last_error = :error
+WHERE id = :id AND state = 'leased' AND leased_by = :worker AND attempts = :attempts;
+
+-- name: lead$
+-- Whether this session is (now) the one that relays; the lock goes with the session.
+SELECT pg_try_advisory_lock(hashtext('jobs.relay'));
+
+-- name: due_for_dispatch(level, count, redispatch)
+-- Due ids that belong on the stream `level` and are not there: new, or become more urgent since they
+-- were dispatched, or dispatched longer ago than `redispatch` seconds (Redis may have lost them).
+UPDATE jobs
+SET dispatched_at = now()
+WHERE id IN (
+    SELECT id FROM jobs
+    WHERE ((state = 'waiting' AND run_at <= now()) OR (state = 'leased' AND lease_until <= now()))
+      AND :level = greatest(0, priority
+          - floor(extract(epoch FROM now() - run_at) / (10 * nullif(priority, 0))))
+      AND (dispatched_at IS NULL
+           OR dispatched_at <= now() - make_interval(secs => :redispatch)
+           OR :level < greatest(0, priority
+              - floor(extract(epoch FROM dispatched_at - run_at) / (10 * nullif(priority, 0)))))
+    ORDER BY run_at, id
+    LIMIT :count
+    FOR UPDATE SKIP LOCKED
+)
+RETURNING id, run_at;
+
+-- name: undispatch(ids)!
+UPDATE jobs SET dispatched_at = NULL WHERE id = ANY (:ids) AND state IN ('waiting', 'leased');
+
+-- name: depth
+-- Open jobs by priority. `oldest` is the age in seconds of the job that has been due longest.
+SELECT level AS priority,
+       count(jobs.id) FILTER (WHERE state = 'waiting' AND run_at > now()) AS delayed,
+       count(jobs.id) FILTER (WHERE state = 'waiting' AND run_at <= now()) AS due,
+       count(jobs.id) FILTER (WHERE state = 'leased') AS leased,
+       coalesce(extract(epoch FROM now() - min(run_at) FILTER (WHERE state = 'waiting' AND run_at <= now())), 0)::float8 AS oldest
+FROM generate_series(0, 2) AS level
+LEFT JOIN jobs ON jobs.priority = level AND state IN ('waiting', 'leased')
+GROUP BY level
+ORDER BY level;
+
+-- name: dead_count$
+SELECT count(*) FROM jobs WHERE state = 'dead';
+
+-- name: done_count(seconds)$
+SELECT count(*) FROM jobs WHERE state = 'done' AND done_at > now() - make_interval(secs => :seconds);
+
+-- name: dead(count)
+-- The newest dead letters first.
+SELECT * FROM jobs WHERE state = 'dead' ORDER BY done_at DESC, id DESC LIMIT :count;
+
+-- name: requeue(id)^
+WITH again AS (
+    UPDATE jobs
+    SET state = 'waiting', run_at = now(), attempts = 0, leased_by = NULL, lease_until = NULL,
+        done_at = NULL
+    WHERE id = :id AND state = 'dead'
+    RETURNING id
+)
+SELECT id, pg_notify('jobs', '') FROM again;
+
+-- name: drop(id)^
+DELETE FROM jobs WHERE id = :id AND state = 'dead' RETURNING *;
+
+-- name: write_points
+-- Points each bot account spent in the last hour and the last day.
+SELECT account,
+       coalesce(sum(points) FILTER (WHERE minute > now() - interval '1 hour'), 0)::bigint AS hour,
+       sum(points)::bigint AS day
+FROM write_points
+WHERE minute > now() - interval '1 day'
+GROUP BY account;
