@@ -207,12 +207,11 @@ def _plain(value: object) -> object:
 
 def _touches_unknown(value: object, location: tuple[int | str, ...]) -> bool:
     for step in location:
-        if (isinstance(value, dict) and step in value) or (
-            isinstance(value, list) and isinstance(step, int) and step < len(value)
-        ):
-            value = value[step]
-        else:
+        if isinstance(value, list):
+            value = dict(enumerate(value))
+        if not isinstance(value, dict) or step not in value:
             break
+        value = value[step]
     return has_unknown(value)
 
 

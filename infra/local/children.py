@@ -1,0 +1,68 @@
+"""The supervisor's own children, and those it inherits because it is a subreaper."""
+
+import ctypes
+import os
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from infra.local import procfs
+from infra.local.errors import LocalError
+
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+class Children:
+    """Starts processes and knows which of the dead are its own to wait for."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._own: set[int] = set()
+
+    def become_subreaper(self) -> None:
+        """From now on orphans of our processes become our children instead of init's."""
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+            raise LocalError(f"cannot adopt orphans: {os.strerror(ctypes.get_errno())}")
+
+    def spawn(
+        self, command: Sequence[str], folder: Path, environment: Mapping[str, str], log: Path
+    ) -> "subprocess.Popen[bytes]":
+        """Starts the command in a session of its own. Raises `LocalError`."""
+        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            with self._lock:
+                child = subprocess.Popen(
+                    command,
+                    cwd=folder,
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    start_new_session=True,
+                    umask=0o077,
+                )
+                self._own.add(child.pid)
+                return child
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise LocalError(f"cannot run {command[0]}: {reason}") from error
+        finally:
+            os.close(output)
+
+    def wait(self, child: "subprocess.Popen[bytes]") -> int:
+        """The exit status of a child that has ended or is about to."""
+        status = child.wait()
+        with self._lock:
+            self._own.discard(child.pid)
+        return status
+
+    def reap_orphans(self) -> None:
+        """Takes the inherited dead out of the process table."""
+        with self._lock:
+            for seen in procfs.everybody():
+                if seen.zombie and seen.parent == os.getpid() and seen.pid not in self._own:
+                    with suppress(ChildProcessError):
+                        os.waitpid(seen.pid, os.WNOHANG)

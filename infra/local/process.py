@@ -1,0 +1,243 @@
+"""Keeps one long-lived process: starts, watches, restarts, reloads and ends it."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import cast
+
+from infra.local import probes, procfs
+from infra.local.errors import LocalError
+from infra.local.ports import refuse_held
+from infra.local.runner import Runner, log
+from infra.local.spec import Initialize, ProcessSpec, Stop
+from infra.local.store import Record, now
+from infra.local.workshop import Backoff, Event, explain
+
+INITIALIZE_SECONDS = 600
+STRAGGLER_SECONDS = 1.0
+"""How long what a cleanly stopped process leaves behind may take to end by itself."""
+STEADY_SECONDS = 0.3
+"""A process without a probe is ready when it has lived this long."""
+PATIENCE = 5
+"""A process that never became ready is restarted after so many times its ready timeout."""
+
+
+class ProcessRunner(Runner):
+    _child: "subprocess.Popen[bytes] | None" = None
+    _pid = 0
+
+    def converge(self) -> None:
+        backoff, attempt = Backoff(), 0
+        self._adopt()
+        while not self.halted:
+            record = self.record
+            spec = cast(ProcessSpec, record.spec())
+            if self._pid and self.status.running != spec.running_digest():
+                self.halt()
+            if record.attempt != attempt:
+                attempt = record.attempt
+                backoff.reset()
+            try:
+                if not self._pid:
+                    self._begin(record, spec)
+                    backoff.started()
+                elif (self.status.digest, self.status.attempt) != (record.digest, attempt):
+                    self._take_over(record, spec)
+                done = self._watch(record, spec)
+            except (LocalError, OSError) as error:
+                self._fail(record, str(error))
+                done = False
+            if not done and not self.halted and self.record == record:
+                self.alarm.sleep(backoff.pause())
+
+    def halt(self) -> None:
+        """Ends the process as its spec asks, then all it left behind."""
+        if self._pid == 0:
+            self._adopt()
+        if self._pid:
+            stop = cast(ProcessSpec, self.record.spec()).stop if self.recorded else Stop()
+            self.show("stopping")
+            self._signal(stop.signal)
+            self._signal("SIGCONT")  # a stopped process could not hear the first
+            self._await_death(stop.timeout_seconds)
+        procfs.end(self.workshop.folder, session=self._pid, grace=STRAGGLER_SECONDS)
+        self._forget_child()
+        if not self.removing:
+            self.show("stopped", pid=0, birth="", running="")
+
+    def _adopt(self) -> None:
+        """Finds the process that an earlier supervisor started, even one it had not noted."""
+        if procfs.lives(self.status.pid, self.status.birth):
+            self._pid = self.status.pid
+        elif found := procfs.started_for(self.workshop.folder):
+            seen, digest = found
+            self._pid = seen.pid
+            self.show("starting", pid=seen.pid, birth=seen.birth, running=digest)
+        if self._pid:
+            log(f"{self.name}: adopted process {self._pid}")
+
+    def _begin(self, record: Record, spec: ProcessSpec) -> None:
+        procfs.end(self.workshop.folder)
+        self.workshop.write_files(spec.files, self.status.files)
+        for step in spec.initialize:
+            self._initialize(spec, step)
+        refuse_held(spec.ports, spec.port_hint)
+        self._child = self.workshop.spawn(spec, spec.command, digest=spec.running_digest())
+        self._pid = self._child.pid
+        seen = procfs.look(self._pid)
+        self.show(
+            "starting",
+            pid=self._pid,
+            birth=seen.birth if seen else "",
+            running=spec.running_digest(),
+            digest=record.digest,
+            attempt=record.attempt,
+            sequence=record.sequence,
+            started_at=now(),
+            last_error="",
+            files=list(spec.files),
+        )
+
+    def _initialize(self, spec: ProcessSpec, step: Initialize) -> None:
+        target = self.workshop.folder / step.creates
+        if target.exists():
+            return
+        self.show("initializing")
+        staging = target.with_name(f".{target.name}.staging")
+        _remove(staging)
+        status = self.workshop.execute(
+            spec,
+            step.command,
+            INITIALIZE_SECONDS,
+            alarm=self.alarm,
+            interrupted=lambda: self.halted,
+            staging=staging,
+        )
+        procfs.end(self.workshop.folder)
+        if status != 0:
+            _remove(staging)
+            raise LocalError(f"initializing failed: {step.command[0]} {explain(status)}")
+        if staging.exists():
+            staging.rename(target)
+        if not target.exists():
+            raise LocalError(f"initializing failed: {step.command[0]} did not make {step.creates}")
+
+    def _take_over(self, record: Record, spec: ProcessSpec) -> None:
+        """Gives a running process what can be changed without a restart."""
+        changed = self.workshop.write_files(spec.files, self.status.files)
+        if changed and spec.reload_signal:
+            self._signal(spec.reload_signal)
+        self.show(
+            "starting",
+            digest=record.digest,
+            attempt=record.attempt,
+            sequence=record.sequence,
+            files=list(spec.files),
+            last_error="",
+        )
+
+    def _watch(self, record: Record, spec: ProcessSpec) -> bool:
+        """Probes until something else is wanted (True) or the process has gone (False)."""
+        began, failures, pause = time.monotonic(), 0, 0.05
+        while not self.halted and self.record == record:
+            if self.status.state != "ready":
+                error = self._ask(spec, time.monotonic() - began)
+                if error is None:
+                    self.show("ready", last_error="")
+                    began, pause = time.monotonic(), spec.liveness.interval_seconds
+                else:
+                    if error != self.status.last_error:
+                        self.show("starting", last_error=error)
+                    pause = min(0.5, pause * 1.5)
+                    if time.monotonic() - began > PATIENCE * spec.ready_timeout_seconds:
+                        return self._replace(f"not ready: {error}")
+            elif spec.ready is None:
+                pause = 3600.0
+            elif time.monotonic() - began >= spec.liveness.interval_seconds:
+                error = self._ask(spec, STEADY_SECONDS)
+                failures = 0 if error is None else failures + 1
+                if failures >= spec.liveness.failures:
+                    return self._replace(f"no longer answers: {error}")
+                began = time.monotonic()
+                pause = spec.liveness.interval_seconds
+            else:
+                pause = spec.liveness.interval_seconds - (time.monotonic() - began)
+            if self.alarm.sleep(pause, self._pid) is Event.DIED:
+                return self._bury()
+        return True
+
+    def _ask(self, spec: ProcessSpec, age: float) -> str | None:
+        if spec.ready is None:
+            return None if age >= STEADY_SECONDS else "just started"
+        timeout = min(3.0, max(0.5, spec.liveness.interval_seconds))
+        filled = spec.ready.model_copy(
+            update={"http": spec.ready.http and self.workshop.fill(spec.ready.http)}
+        )
+        try:
+            return probes.ask(
+                filled, lambda argv, limit: self.workshop.probe(spec, argv, limit), timeout
+            )
+        except LocalError as error:
+            return str(error)
+
+    def _replace(self, reason: str) -> bool:
+        """Ends a process that does not do its work, so that another is started."""
+        log(f"{self.name}: {reason}; restarting it")
+        self.halt()
+        self.show("backoff", last_error=reason, restarts=self.status.restarts + 1)
+        return False
+
+    def _bury(self) -> bool:
+        status = self.workshop.wait(self._child) if self._child else None
+        procfs.end(self.workshop.folder, session=self._pid)
+        self._forget_child()
+        reason = explain(status)
+        log(f"{self.name}: {reason}")
+        self.show(
+            "backoff",
+            pid=0,
+            birth="",
+            running="",
+            last_error=reason,
+            restarts=self.status.restarts + 1,
+        )
+        return False
+
+    def _fail(self, record: Record, reason: str) -> None:
+        if self.halted:
+            return
+        log(f"{self.name}: {reason}")
+        self.show(
+            "failed",
+            attempt=record.attempt,
+            sequence=record.sequence,
+            last_error=reason,
+        )
+
+    def _await_death(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            if self.alarm.sleep(left, self._pid) is Event.DIED:
+                return
+        log(f"{self.name}: did not stop within {seconds:g} s; killing it")
+        self._signal("SIGKILL")
+
+    def _forget_child(self) -> None:
+        if self._child:
+            self.workshop.wait(self._child)
+        self._child, self._pid = None, 0
+
+    def _signal(self, name: str) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(self._pid, signal.Signals[name])
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
