@@ -15,7 +15,6 @@ PORTS = {
     "bluesky-plc": 50,
     "bluesky-pds": 51,
     "bluesky-appview": 52,
-    "bluesky-health": 53,
     "bluesky-postgres": 54,
 }
 

@@ -34,7 +34,6 @@ def build(
     )
     password = Secret(f"{name}-bot-password", root=str(target.root), opts=opts)
     pds, appview = target.port("bluesky-pds"), target.port("bluesky-appview")
-    health = target.port("bluesky-health")
     network = Process(
         name,
         root=str(target.root),
@@ -43,7 +42,6 @@ def build(
             "PLC_PORT": str(target.port("bluesky-plc")),
             "PDS_PORT": str(pds),
             "APPVIEW_PORT": str(appview),
-            "HEALTH_PORT": str(health),
             "DATA_FOLDER": "{folder}/data",
             "DATABASE_URL": database.outputs.url,
             "ACCOUNTS": password.value.apply(
@@ -59,8 +57,8 @@ def build(
                 )
             ),
         },
-        ports=[target.port("bluesky-plc"), pds, appview, health],
-        ready=HttpProbe(http=f"http://127.0.0.1:{health}/"),
+        ports=[target.port("bluesky-plc"), pds, appview],
+        ready=HttpProbe(http=f"http://127.0.0.1:{pds}/readyz"),
         ready_timeout_seconds=90,
         stop=Stop(signal="SIGTERM", timeout_seconds=10),
         opts=opts,
