@@ -35,6 +35,7 @@ CREATE TABLE claims (
     day         date NOT NULL,
     object_id   uuid NOT NULL UNIQUE REFERENCES objects (id),
     claimed_at  timestamptz NOT NULL,
+    mention_uri text UNIQUE,         -- a mention delivered again finds its own claim, on any day
     PRIMARY KEY (did, day)
 );
 CREATE INDEX claims_day ON claims (day, claimed_at DESC);
@@ -71,6 +72,7 @@ CREATE TABLE transactions (
 CREATE INDEX transactions_at ON transactions (at DESC, id DESC);
 CREATE INDEX transactions_object ON transactions (object_id, at);
 CREATE INDEX transactions_to ON transactions (to_did, at DESC);
+CREATE INDEX transactions_from ON transactions (from_did, at DESC) WHERE from_did IS NOT NULL;
 
 -- The inbox: what Bluesky told us, once per post.
 CREATE TABLE mentions (

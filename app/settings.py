@@ -1,0 +1,167 @@
+"""The app's configuration: environment variables, checked once at the start.
+
+`Settings.from_env` reports everything that is wrong in one go. What only some roles need (a port,
+the Bluesky account) is optional here and demanded with `Settings.require`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+
+from app.errors import SettingsError
+
+FIXES = {
+    "phase": "set a phase from 0 to 3",
+    "database_url": "set postgresql://user:password@host:port/database",
+    "replica_urls": "separate the URLs with commas, each postgresql://user:password@host/database",
+    "redis_url": "set redis://:password@host:port/0 (or rediss://), or leave it out in phase 0",
+    "public_url": "set the address people open, such as https://etcetera.exchange",
+    "secret_key": "set at least 32 random characters, e.g. from `openssl rand -hex 32`",
+    "bluesky_url": "set the account's server, such as https://bsky.social",
+    "bluesky_handle": "set the bot's handle without @, such as etcetera.exchange",
+    "bluesky_password": "set an app password of the bot's account",
+    "bluesky_ingest": "set notifications or firehose",
+    "log_format": "set json or console",
+    "log_level": "set debug, info, warning or error",
+}
+
+
+Text = TypeVar("Text", str, SecretStr)
+
+
+def _url(schemes: tuple[str, ...]) -> AfterValidator:
+    def check(value: Text) -> Text:
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value
+        parts = urlsplit(text)
+        if parts.scheme not in schemes or not parts.hostname:
+            raise ValueError(
+                f"is not a URL starting with {' or '.join(s + '://' for s in schemes)}"
+            )
+        _ = parts.port  # raises ValueError when it is no number
+        return value
+
+    return AfterValidator(check)
+
+
+def _split(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part for part in (piece.strip() for piece in value.split(",")) if part)
+    return value
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+PostgresUrl = Annotated[SecretStr, _url(("postgresql", "postgres"))]
+RedisUrl = Annotated[SecretStr, _url(("redis", "rediss"))]
+WebUrl = Annotated[
+    str, _url(("http", "https")), AfterValidator(lambda value: str(value).rstrip("/"))
+]
+
+
+class Settings(BaseModel):
+    """One field per environment variable, named as the variable in lower case."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    phase: Annotated[int, Field(ge=0, le=3)]
+    database_url: PostgresUrl
+    replica_urls: Annotated[tuple[PostgresUrl, ...], BeforeValidator(_split)] = ()
+    redis_url: RedisUrl | None = None
+    public_url: WebUrl
+    secret_key: Annotated[SecretStr, Field(min_length=32)]
+
+    bluesky_url: WebUrl | None = None
+    bluesky_handle: Annotated[str, Field(pattern=r"^[^@\s]+\.[^@\s]+$")] | None = None
+    bluesky_password: SecretStr | None = None
+    bluesky_ingest: Literal["notifications", "firehose"] = "notifications"
+    bluesky_poll_seconds: Annotated[float, Field(gt=0, le=3600)] = 2.0
+    bluesky_write_points_hour: Annotated[int, Field(ge=1)] = 5000
+    bluesky_write_points_day: Annotated[int, Field(ge=1)] = 35000
+
+    host: str = "127.0.0.1"
+    port: Port | None = None
+    metrics_port: Port | None = None
+    web_workers: Annotated[int, Field(ge=1, le=64)] = 2
+    web_threads: Annotated[int, Field(ge=1, le=256)] = 8
+    trusted_proxies: Annotated[int, Field(ge=0, le=8)] = 0
+    rate_limits: bool = True  # per address, on the site; off for benchmarks
+    worker_threads: Annotated[int, Field(ge=1, le=256)] = 4
+    database_pool: Annotated[int, Field(ge=1, le=500)] = 10
+    cache_seconds: Annotated[float, Field(ge=0)] = 30.0
+    lease_seconds: Annotated[float, Field(ge=1)] = 30.0
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = (
+        "info"
+    )
+    log_format: Annotated[Literal["json", "console"], BeforeValidator(_lower)] = "json"
+    prometheus_multiproc_dir: str | None = None
+
+    @model_validator(mode="after")
+    def _later_phases(self) -> Self:
+        if self.replica_urls and self.phase < 2:
+            raise ValueError("REPLICA_URLS: read replicas begin with phase 2; leave it empty")
+        return self
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> Self:
+        """Reads the environment; an empty variable counts as absent.
+
+        Raises SettingsError naming every wrong variable, what is wrong with it and the fix.
+        """
+        given = {
+            name: env[name.upper()].strip()
+            for name in cls.model_fields
+            if env.get(name.upper(), "").strip()
+        }
+        try:
+            return cls.model_validate(given)
+        except ValidationError as error:
+            # `from None`: the original's text repeats the values, secrets included.
+            raise SettingsError(_explain(error)) from None
+
+    def require(self, *names: str) -> Self:
+        """Raises SettingsError unless these fields, which a role cannot do without, are set."""
+        missing = [name for name in names if getattr(self, name) is None]
+        if missing:
+            raise SettingsError([_problem(name, "is missing") for name in missing])
+        return self
+
+
+def _problem(name: str, what: str) -> str:
+    fix = FIXES.get(name)
+    return f"{name.upper()} {what}" + (f"; {fix}" if fix else "")
+
+
+def _explain(error: ValidationError) -> list[str]:
+    """One line per wrong variable, never with its value: it may be a secret."""
+    problems: dict[str, str] = {}
+    for detail in error.errors(include_url=False, include_input=False, include_context=True):
+        if not detail["loc"]:
+            problems.setdefault("", detail["msg"].removeprefix("Value error, "))
+            continue
+        name = str(detail["loc"][0])
+        if detail["type"] == "missing":
+            what = "is missing"
+        elif detail["type"] == "value_error":
+            what = detail["msg"].removeprefix("Value error, ")
+            what = what if what.startswith("is ") else f"is wrong ({what})"
+        else:
+            message = detail["msg"]
+            what = f"is wrong ({message[0].lower()}{message[1:]})"
+        problems.setdefault(name, _problem(name, what))
+    return list(problems.values())

