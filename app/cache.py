@@ -1,0 +1,362 @@
+"""Cache-aside over Redis, for what the site shows: never wrong for long, never in the way.
+
+Every value belongs to one scope: an object, a user, or the world. A scope has a version, which a
+commit replaces; a value carries the version it was read under and is good while the two agree.
+So a reader that was still loading when the commit happened cannot store what it saw as current,
+and there is no list of keys to delete. A scope's keys share a hash tag and no command touches two
+scopes, so the same code runs on a cluster.
+
+Redis is disposable: when it does not answer, callers go straight to the database and only a
+background thread tries it again. CACHE_SECONDS bounds how stale anything can be, whatever is lost.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from uuid import UUID
+
+import structlog
+from dogpile.lock import Lock, NeedRegenerationException
+from pydantic import TypeAdapter, ValidationError
+
+from app.errors import Unavailable
+from app.metrics import CACHE_REQUESTS, REDIS_FAILURES
+from app.redis import ERRORS, Client, connect
+
+if TYPE_CHECKING:
+    from app.db import Transaction
+    from app.settings import Settings
+
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
+
+PREFIX = "ee:1:"  # the number changes with the layout of entries
+WORLD = "world"
+# Redis answers within a millisecond; a slower one is treated as lost rather than waited for.
+TIMEOUT_SECONDS = 0.3
+PROBE_SECONDS = 0.5
+# Who finds no value at all waits this long for somebody else's load, then loads it too.
+WAIT_SECONDS = 1.0
+LOCK_SECONDS = 5.0
+# After a commit, loads go to the primary until replicas have surely caught up.
+FRESH_SECONDS = 5.0
+
+# Deletes a lock only if it is still ours; one key, so it is fine on a cluster.
+RELEASE = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end"
+
+
+def object_scope(object_id: UUID) -> str:
+    return f"object:{object_id}"
+
+
+def user_scope(did: str) -> str:
+    return f"user:{did}"
+
+
+@dataclass(frozen=True)
+class Kind(Generic[T]):
+    """A sort of cached value: its name in metrics, and how it is stored as JSON."""
+
+    name: str
+    adapter: TypeAdapter[T]
+    seconds: float | None = None
+    """How long a value is good for, where CACHE_SECONDS is not right."""
+    pause: float = 0
+    """A value younger than this is served although its scope has changed, so that the database's
+    load does not follow the rate of claims."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A value as stored: its scope's version when it was read, when that was, and the value."""
+
+    version: str
+    created: float  # seconds since the epoch
+    body: str
+
+    def encode(self) -> str:
+        return f"{self.version}|{self.created:.3f}|{self.body}"
+
+    @classmethod
+    def decode(cls, text: str) -> Entry:
+        version, created, body = text.split("|", 2)
+        return cls(version, float(created), body)
+
+
+class Lost(Unavailable):
+    """Redis does not answer (now, or since a moment ago)."""
+
+
+class Link:
+    """A connection to Redis that gives up at once, and stays given up until Redis answers again."""
+
+    def __init__(self, url: str, on_return: Callable[[], None]) -> None:
+        self.returned_at = 0.0
+        self._url = url
+        self._client: Client | None = None
+        self._on_return = on_return
+        self._lost = threading.Event()
+        self._closed = threading.Event()
+        self._guard = threading.Lock()
+
+    @property
+    def up(self) -> bool:
+        return not self._lost.is_set()
+
+    @contextlib.contextmanager
+    def using(self) -> Iterator[Any]:
+        """The client; raises Lost when Redis is away or goes away meanwhile."""
+        if self._lost.is_set():
+            raise Lost
+        try:
+            yield self._connected()
+        except ERRORS as error:
+            self._give_up(error)
+            raise Lost from error
+
+    def ping(self) -> bool:
+        try:
+            with self.using() as client:
+                return bool(client.ping())
+        except Lost:
+            return False
+
+    def close(self) -> None:
+        self._closed.set()
+        if self._client is not None:
+            with contextlib.suppress(*ERRORS):
+                self._client.close()
+
+    def _connected(self) -> Client:
+        with self._guard:
+            if self._client is None:
+                self._client = connect(self._url, timeout=TIMEOUT_SECONDS)
+            return self._client
+
+    def _give_up(self, error: Exception) -> None:
+        with self._guard:
+            if self._lost.is_set():
+                return
+            self._lost.set()
+        REDIS_FAILURES.labels(user="cache").inc()
+        log.warning("cache lost, going to the database", error=str(error))
+        threading.Thread(target=self._probe, name="cache-probe", daemon=True).start()
+
+    def _probe(self) -> None:
+        while not self._closed.wait(PROBE_SECONDS):
+            try:
+                self._connected().ping()
+            except ERRORS:
+                continue
+            # Bumps of other processes may have been lost in the meantime: nothing older is trusted.
+            self.returned_at = time.time()
+            self._lost.clear()
+            log.info("cache is back")
+            self._on_return()
+            return
+
+
+class Mutex:
+    """The lock around one load, across processes. Losing Redis means loading without it."""
+
+    def __init__(self, link: Link, key: str) -> None:
+        self._link = link
+        self._key = key
+        self._token = secrets.token_hex(8)
+        self._held = False
+
+    def acquire(self, wait: bool = True) -> bool:
+        deadline = time.monotonic() + WAIT_SECONDS
+        try:
+            while True:
+                with self._link.using() as client:
+                    self._held = bool(
+                        client.set(self._key, self._token, nx=True, px=int(LOCK_SECONDS * 1000))
+                    )
+                if self._held or not wait or time.monotonic() > deadline:
+                    return self._held
+                time.sleep(0.01)
+        except Lost:
+            return False
+
+    def release(self) -> None:
+        if self._held:
+            with contextlib.suppress(Lost), self._link.using() as client:
+                client.eval(RELEASE, 1, self._key, self._token)
+
+
+class Cache:
+    """What the site reads through and the bot's handlers invalidate. One per process; thread-safe.
+
+    Without a URL it is the null cache: `get` loads, invalidation does nothing.
+    """
+
+    def __init__(self, url: str | None, seconds: float = 30) -> None:
+        self.seconds = seconds
+        self._missed: set[str] = set()
+        self._missed_guard = threading.Lock()
+        self._link = Link(url, on_return=self._bump_missed) if url else None
+
+    @classmethod
+    def open(cls, settings: Settings) -> Cache:
+        """The cache of these settings. Never fails because Redis is away."""
+        url = settings.redis_url
+        return cls(url.get_secret_value() if url else None, settings.cache_seconds)
+
+    def close(self) -> None:
+        if self._link:
+            self._link.close()
+
+    @property
+    def configured(self) -> bool:
+        return self._link is not None
+
+    def ping(self) -> bool:
+        """Whether Redis answers. False for the null cache."""
+        return self._link is not None and self._link.ping()
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    def get(self, kind: Kind[T], scope: str, key: str, load: Callable[[bool], T]) -> T:
+        """The value under `key`, loaded by `load(fresh)` where the cache cannot give it.
+
+        `fresh` is true shortly after the scope changed: then a replica may still lag behind.
+        Of many callers one loads. The others get the previous value; where there is none, they
+        wait for it. What `load` raises goes to the caller.
+        """
+        if self._link is None:
+            return load(False)
+        try:
+            value, result = _Lookup(self._link, kind, scope, key, load, self.seconds).run()
+        except Lost:
+            value, result = load(False), "bypass"
+        CACHE_REQUESTS.labels(region=kind.name, result=result).inc()
+        return value
+
+    # -- invalidation ----------------------------------------------------------------------------
+
+    def claimed(self, tx: Transaction, *, did: str, object_id: UUID) -> None:
+        self._after(tx, user_scope(did), object_scope(object_id), WORLD)
+
+    def offered(
+        self, tx: Transaction, *, giver_did: str, recipient_did: str, object_id: UUID
+    ) -> None:
+        """A gift was offered, or an offer ended without the object changing hands."""
+        self._after(tx, user_scope(giver_did), user_scope(recipient_did), object_scope(object_id))
+
+    def gifted(
+        self, tx: Transaction, *, giver_did: str, recipient_did: str, object_id: UUID
+    ) -> None:
+        """The object changed hands."""
+        self._after(
+            tx, user_scope(giver_did), user_scope(recipient_did), object_scope(object_id), WORLD
+        )
+
+    def account_changed(self, tx: Transaction, *, did: str) -> None:
+        """New user, new name, opt-out or opt-in. Names on object pages follow in CACHE_SECONDS."""
+        self._after(tx, user_scope(did), WORLD)
+
+    def _after(self, tx: Transaction, *scopes: str) -> None:
+        if self._link:
+            tx.on_commit(lambda: self._bump(*scopes))
+
+    def _bump(self, *scopes: str) -> None:
+        assert self._link  # noqa: S101  only reached with one
+        for scope in dict.fromkeys(scopes):
+            try:
+                with self._link.using() as client:
+                    # Outlives the values of a scope that changes, which is all that is needed.
+                    client.set(_version_key(scope), _new_version(), ex=86_400)
+            except Lost:
+                with self._missed_guard:
+                    self._missed.add(scope)
+
+    def _bump_missed(self) -> None:
+        with self._missed_guard:
+            missed, self._missed = self._missed, set()
+        self._bump(*missed)
+
+
+class _Lookup(Generic[T]):
+    """One `Cache.get`: dogpile decides who loads, this says what is there and how to load it."""
+
+    def __init__(
+        self,
+        link: Link,
+        kind: Kind[T],
+        scope: str,
+        key: str,
+        load: Callable[[bool], T],
+        seconds: float,
+    ) -> None:
+        digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        self.link, self.kind, self.scope, self.load = link, kind, scope, load
+        self.seconds = seconds if kind.seconds is None else kind.seconds
+        self.version_key = _version_key(scope)
+        self.value_key = f"{PREFIX}{{{scope}}}:{kind.name}:{digest}"
+        self.version = "0"
+        self.result = "miss"
+
+    def run(self) -> tuple[T, str]:
+        mutex = Mutex(self.link, f"{self.value_key}:lock")
+        with Lock(  # type: ignore[no-untyped-call]
+            mutex, self._create, self._existing, self.seconds
+        ) as value:
+            return value, self.result
+
+    def _existing(self) -> tuple[T, float]:
+        """The stored value and when it was made; the distant past if it is no longer current."""
+        with self.link.using() as client:
+            pipe = client.pipeline(transaction=False)
+            pipe.get(self.version_key)
+            pipe.get(self.value_key)
+            version, raw = pipe.execute()
+        self.version = version or "0"
+        if raw is None:
+            raise NeedRegenerationException
+        entry = Entry.decode(raw)
+        try:
+            value = self.kind.adapter.validate_json(entry.body)
+        except ValidationError:  # written by another release
+            raise NeedRegenerationException from None
+        age = time.time() - entry.created
+        current = entry.version == self.version or age < self.kind.pause
+        good = current and entry.created > self.link.returned_at
+        expired = not good or age > self.seconds
+        self.result = "stale" if expired else "hit"
+        return value, entry.created if good else 1.0
+
+    def _create(self) -> tuple[T, float]:
+        if self.result == "stale":
+            # The lock may have come free because somebody has just loaded it.
+            with contextlib.suppress(NeedRegenerationException):
+                value, created = self._existing()
+                if self.result == "hit":
+                    return value, created
+        self.result = "miss"
+        created = time.time()
+        value = self.load(_recent(self.version, created))
+        entry = Entry(self.version, created, self.kind.adapter.dump_json(value).decode())
+        with contextlib.suppress(Lost), self.link.using() as client:
+            # Kept beyond its time, to be served while somebody loads the next one.
+            client.set(self.value_key, entry.encode(), ex=int(self.seconds * 4) + 1)
+        return value, created
+
+
+def _version_key(scope: str) -> str:
+    return f"{PREFIX}{{{scope}}}:version"
+
+
+def _new_version() -> str:
+    return f"{time.time():.3f}-{secrets.token_hex(4)}"
+
+
+def _recent(version: str, now: float) -> bool:
+    return version != "0" and now - float(version.partition("-")[0]) < FRESH_SECONDS
