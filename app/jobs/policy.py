@@ -12,7 +12,7 @@ MAX_ATTEMPTS = 8
 _FIRST = 1.0
 _FACTOR = 3.0
 _LONGEST = 600.0
-_STEP = 10.0
+_STEP = 10.0  # seconds; times the priority: the wait for which a job gains one step
 
 
 def backoff(attempts: int, chance: float) -> timedelta:
@@ -22,7 +22,8 @@ def backoff(attempts: int, chance: float) -> timedelta:
     together. All eight attempts span about a quarter of an hour: longer than a failover or a
     restart of Bluesky's servers, shorter than anybody waits for a reply.
     """
-    whole = min(_LONGEST, _FIRST * _FACTOR ** (max(1, attempts) - 1))
+    failures_before = min(max(1, attempts), MAX_ATTEMPTS) - 1
+    whole = min(_LONGEST, _FIRST * _FACTOR**failures_before)
     return timedelta(seconds=whole * (1 - chance / 2))
 
 

@@ -69,7 +69,7 @@ FROM picked
 WHERE jobs.id = picked.id
 RETURNING jobs.*, picked.expired, now() AS leased_at;
 
--- name: next_due$
+-- name: next_due()$
 -- Seconds until a job becomes due or a lease expires; NULL when nothing is open.
 SELECT extract(epoch FROM min(due) - clock_timestamp())::float8
 FROM generate_series(0, 2) AS level,
@@ -81,7 +81,7 @@ LATERAL (
      ORDER BY lease_until LIMIT 1)
 ) AS open_jobs;
 
--- name: next_undispatched$
+-- name: next_undispatched()$
 -- As `next_due`, for jobs that are not on a stream.
 SELECT extract(epoch FROM min(due) - clock_timestamp())::float8
 FROM generate_series(0, 2) AS level,
@@ -142,7 +142,7 @@ UPDATE jobs
 SET state = 'dead', done_at = now(), lease_until = NULL, last_error = :error
 WHERE id = :id AND state = 'leased' AND leased_by = :worker AND attempts = :attempts;
 
--- name: lead$
+-- name: lead()$
 -- Whether this session is (now) the one that relays; the lock goes with the session.
 SELECT pg_try_advisory_lock(hashtext('jobs.relay'));
 
@@ -169,7 +169,7 @@ RETURNING id, run_at;
 -- name: undispatch(ids)!
 UPDATE jobs SET dispatched_at = NULL WHERE id = ANY (:ids) AND state IN ('waiting', 'leased');
 
--- name: depth
+-- name: depth()
 -- Open jobs by priority. `oldest` is the age in seconds of the job that has been due longest.
 SELECT level AS priority,
        count(jobs.id) FILTER (WHERE state = 'waiting' AND run_at > now()) AS delayed,
@@ -181,7 +181,7 @@ LEFT JOIN jobs ON jobs.priority = level AND state IN ('waiting', 'leased')
 GROUP BY level
 ORDER BY level;
 
--- name: dead_count$
+-- name: dead_count()$
 SELECT count(*) FROM jobs WHERE state = 'dead';
 
 -- name: done_count(seconds)$
@@ -204,7 +204,7 @@ SELECT id, pg_notify('jobs', '') FROM again;
 -- name: drop(id)^
 DELETE FROM jobs WHERE id = :id AND state = 'dead' RETURNING *;
 
--- name: write_points
+-- name: write_points()
 -- Points each bot account spent in the last hour and the last day.
 SELECT account,
        coalesce(sum(points) FILTER (WHERE minute > now() - interval '1 hour'), 0)::bigint AS hour,
