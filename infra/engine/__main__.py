@@ -44,7 +44,7 @@ def explained(command: Callable[P, None]) -> Callable[P, None]:
         try:
             command(*args, **kwargs)
         except (ConfigError, LocalError, pulumi.RunError) as error:
-            screen.print(f"[bold red]error:[/] {report.plain(str(error))}")
+            screen.print(f"[bold red]error:[/] {report.plain(str(error))}", soft_wrap=True)
             sys.exit(255)
 
     return run

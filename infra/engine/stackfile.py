@@ -96,7 +96,7 @@ class StackFile:
         if self._document.get("config") is None:
             self._document["config"] = {}
         self._document["config"][full] = (
-            {"secure": self._crypter().seal(value.text)} if value.secret else _scalar(value.text)
+            {"secure": self._crypter().seal(value.text)} if value.secret else value.text
         )
         self._save()
 
@@ -120,7 +120,9 @@ class StackFile:
     def _save(self) -> None:
         staged = self.path.with_suffix(".yaml.new")
         with staged.open("w") as file:
-            YAML().dump(self._document, file)
+            yaml = YAML()
+            yaml.width = 4096  # no line breaks inside sealed values
+            yaml.dump(self._document, file)
         staged.replace(self.path)
 
 
@@ -179,10 +181,3 @@ def _passphrase() -> str:
     if "PULUMI_CONFIG_PASSPHRASE" not in os.environ and file:
         return Path(file).read_text().strip()
     return os.environ.get("PULUMI_CONFIG_PASSPHRASE", "")
-
-
-def _scalar(text: str) -> str | int | bool:
-    """Numbers and booleans are written bare, as the CLI does."""
-    if re.fullmatch(r"0|-?[1-9]\d{0,17}", text):
-        return int(text)
-    return {"true": True, "false": False}.get(text, text)
