@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from infra.local import logs, procfs
-from infra.local.errors import LocalError
+from infra.local.errors import LocalError, NotReadyError
 from infra.local.ports import refuse_held
 from infra.local.spec import (
     NAME,
@@ -25,6 +25,7 @@ from infra.local.spec import (
     ProcessSpec,
     SecretSpec,
     TaskSpec,
+    changed,
     failures,
     has_unknown,
     parse,
@@ -109,8 +110,8 @@ def ensure(
     what cannot be told yet is `UNKNOWN`. Blocks for up to `readyTimeoutSeconds` (a task:
     `timeoutSeconds`); several threads may call it for different names. `redact` are texts that
     must not show up in errors; those made by `Secret` never do. Inputs are not part of what is
-    returned. Raises `LocalError`; so does setting `cancelled`, which leaves the work to the
-    supervisor.
+    returned. Raises `LocalError`: `NotReadyError` once the resource exists, also when
+    `cancelled` is set, which leaves the work to the supervisor.
     """
     if preview:
         return _foreseen(type_, name, inputs)
@@ -129,7 +130,7 @@ def ensure(
         made = [found.value for found in store.records() if found.value]
         lines = logs.tail(store.log(name), redact=[*redact, *made])
         where = f"\nThe end of {store.log(name)}:\n{lines}" if lines else ""
-        raise LocalError(f"{name}: {error}{where}") from error
+        raise NotReadyError(f"{name}: {error}{where}") from error
     return _outputs(store, record)
 
 
@@ -156,8 +157,7 @@ def diff(type_: str, name: str, inputs: Mapping[str, Any]) -> Difference:
         return Difference(Change.CREATE)
     keys = {key for key, value in inputs.items() if has_unknown(value)}
     if not keys:
-        wanted = parse(type_, inputs).model_dump(by_alias=True)
-        keys = {key for key in wanted if record.inputs.get(key) != wanted[key]}
+        keys = set(changed(type_, record.inputs, inputs))
     if not keys and record.type != SecretSpec.type and not _rests(store, record):
         keys = {"state"}
     return Difference(Change.UPDATE if keys else Change.NONE, tuple(sorted(keys)))
@@ -190,6 +190,7 @@ def entries(root: str | Path) -> list[Entry]:
 
 
 _POLL_SECONDS = 0.05
+_QUIET_SECONDS = 3
 _CRASHES = 5
 """A process that ends so often while we wait for it will not become ready."""
 
@@ -215,20 +216,27 @@ class _Wait:
         """Raises `LocalError` when it failed or took too long."""
         began, crashes_before, told = time.monotonic(), self._crashes(), ""
         while not _rests(self._store, self._record):
-            status = self._status()
+            status, waited = self._status(), time.monotonic() - began
             if status and status.state == "failed":
                 raise LocalError(status.last_error)
             if self._crashes() - crashes_before >= _CRASHES and status:
                 raise LocalError(f"keeps ending after its start: {status.last_error}")
-            if time.monotonic() - began > self._patience():
+            if waited > self._patience():
                 why = status.last_error if status else "the supervisor has not seen it"
                 raise LocalError(f"is not ready after {self._patience():g} s: {why}")
-            if status and (news := f"{status.state} {status.last_error}".strip()) != told:
+            if status and (news := self._news(status, waited)) != told:
                 told = news
                 self._progress(news)
             summon(self._store)
             if self._cancelled.wait(_POLL_SECONDS):
                 raise LocalError("cancelled; the supervisor goes on with it")
+        if told:
+            self._progress("done")
+
+    def _news(self, status: Status, waited: float) -> str:
+        """The reason of a delay is worth a word only when it lasts."""
+        lasting = status.last_error and waited > _QUIET_SECONDS
+        return f"{status.state}: {status.last_error}" if lasting else status.state
 
     def _status(self) -> Status | None:
         """The status, unless it is still about what was wanted before."""

@@ -185,6 +185,19 @@ def failures(type_: str, inputs: Mapping[str, Any]) -> list[tuple[str, str]]:
     return []
 
 
+def changed(type_: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """The inputs that differ; one that is left out is the same as its default.
+
+    Neither may hold unknown values; what was written before need not be valid any more.
+    """
+    new = parse(type_, after).model_dump(by_alias=True)
+    try:
+        old = parse(type_, before).model_dump(by_alias=True)
+    except ValidationError:
+        old = {}
+    return sorted(key for key in new if key not in old or old[key] != new[key])
+
+
 def has_unknown(value: object) -> bool:
     """Whether some part of the value is known only after something else is deployed."""
     if isinstance(value, Mapping):

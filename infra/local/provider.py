@@ -1,0 +1,126 @@
+"""The `local` provider: a thin adapter of the operations to Pulumi's provider protocol."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, TypeVar
+
+from pulumi.provider.experimental import provider as protocol
+from pulumi.provider.experimental.provider import (
+    CheckFailure,
+    CheckResponse,
+    CreateResponse,
+    DiffResponse,
+    PropertyDiff,
+    PropertyDiffKind,
+    ReadResponse,
+    UpdateResponse,
+)
+
+from infra.local import operations
+from infra.local.errors import LocalError
+from infra.local.operations import SECRET_OUTPUTS, Change
+from infra.local.spec import changed, has_unknown
+from infra.local.values import Properties, plain, secret_texts, wrap
+
+T = TypeVar("T")
+
+Report = Callable[[str, str], None]
+"""Shows a message (second) at the resource with the URN (first)."""
+
+_GOOD_STATES = ("ready", "succeeded")
+_PARALLEL = 64  # creates that wait for readiness must not block others
+
+
+class LocalProvider(protocol.Provider):
+    def __init__(self, report: Report = lambda _urn, _message: None) -> None:
+        self._report = report
+        self._cancelled = threading.Event()
+        self._threads = ThreadPoolExecutor(_PARALLEL, thread_name_prefix="operation")
+
+    async def configure(self, _: protocol.ConfigureRequest) -> protocol.ConfigureResponse:
+        return protocol.ConfigureResponse(accept_secrets=True, supports_preview=True)
+
+    async def check(self, request: protocol.CheckRequest) -> CheckResponse:
+        found = operations.check(request.type, request.name, plain(request.new_inputs))
+        return CheckResponse(
+            inputs=request.new_inputs,
+            failures=[CheckFailure(failure.property, failure.reason) for failure in found],
+        )
+
+    async def diff(self, request: protocol.DiffRequest) -> DiffResponse:
+        old, new = plain(request.old_state), plain(request.new_inputs)
+        if old.get("root") != new["root"]:
+            kind = PropertyDiffKind.UPDATE_REPLACE
+            return DiffResponse(
+                changes=True,
+                replaces=["root"],
+                diffs=["root"],
+                delete_before_replace=True,  # both would want the same ports
+                detailed_diff={"root": PropertyDiff(kind, input_diff=True)},
+            )
+        difference = await self._call(operations.diff, request.type, request.name, new)
+        keys = set(difference.keys)
+        if not has_unknown(new):
+            # What another engine deployed meanwhile is still news to this engine's state.
+            keys |= set(changed(request.type, _inputs_of(old, new), new))
+        if difference.change is Change.CREATE or old.get("state", "ready") not in _GOOD_STATES:
+            keys.add("state")
+        return DiffResponse(
+            changes=bool(keys),
+            diffs=sorted(keys),
+            detailed_diff={
+                key: PropertyDiff(PropertyDiffKind.UPDATE, input_diff=key in new) for key in keys
+            },
+        )
+
+    async def create(self, request: protocol.CreateRequest) -> CreateResponse:
+        properties = await self._ensure(request, request.properties)
+        return CreateResponse(request.name, properties)
+
+    async def update(self, request: protocol.UpdateRequest) -> UpdateResponse:
+        return UpdateResponse(await self._ensure(request, request.news))
+
+    async def read(self, request: protocol.ReadRequest) -> ReadResponse:
+        root = request.properties.get("root") or request.inputs.get("root")
+        if root is None or not isinstance(root.value, str):
+            raise LocalError("importing is not supported: run `up`, which adopts what is there")
+        found = await self._call(operations.read, request.type, request.name, root.value)
+        if found is None:
+            return ReadResponse(resource_id="")
+        live = wrap(found, SECRET_OUTPUTS.get(request.type, ()))
+        return ReadResponse(request.resource_id, {**request.properties, **live}, request.inputs)
+
+    async def delete(self, request: protocol.DeleteRequest) -> None:
+        root = plain(request.properties)["root"]
+        await self._call(operations.delete, request.type, request.name, root)
+
+    async def cancel(self) -> None:
+        self._cancelled.set()
+
+    async def _ensure(
+        self, request: protocol.CreateRequest | protocol.UpdateRequest, inputs: Properties
+    ) -> Properties:
+        outputs = await self._call(
+            operations.ensure,
+            request.type,
+            request.name,
+            plain(inputs),
+            preview=request.preview,
+            redact=secret_texts(inputs),
+            progress=partial(self._report, request.urn),
+            cancelled=self._cancelled,
+        )
+        return {**inputs, **wrap(outputs, SECRET_OUTPUTS.get(request.type, ()))}
+
+    async def _call(self, operation: Callable[..., T], *args: Any, **options: Any) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, partial(operation, *args, **options))
+
+
+def _inputs_of(state: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """The part of a state that was input: a state holds outputs too."""
+    outputs = {"pid", "state", "startedAt", "finishedAt", "restarts", "folder", "logPath", "value"}
+    return {key: value for key, value in state.items() if key not in outputs or key in new}
