@@ -1,0 +1,188 @@
+"""What the worker does for the bot: `command` jobs have the effect, `reply` jobs send the answer.
+
+Each handler has two steps. `prepare` runs outside any transaction and may use the network; `apply`
+runs in the transaction that also finishes the job, so the effect and the stored reply are one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Protocol
+
+import structlog
+
+from app import limits
+from app.bot import commands, replies
+from app.bot.bluesky import Bluesky, Profile
+from app.bot.budget import Budget
+from app.bot.inbox import Bot
+from app.bot.wording import Answer, Voice
+from app.cache import Cache
+from app.clock import utcnow
+from app.db import Database, Transaction
+from app.domain import accounts
+from app.errors import Reject, Retry
+from app.limits import Verdict
+from app.metrics import COMMANDS
+from app.models import Job, Mention, User
+from app.repository import mentions, objects
+from app.repository import replies as stored_replies
+from app.settings import Settings
+
+# How long a new account may take to appear, before we do without its profile.
+_APPEARS = timedelta(minutes=2)
+_IT = frozenset({"", "it", "this", "that", "this one", "that one", "one"})
+_INVENTORY = 5
+
+log = structlog.get_logger(__name__)
+
+
+class Handler(Protocol):
+    """One kind of job."""
+
+    def prepare(self, job: Job) -> Any:
+        """What needs the network. Its result goes to `apply`."""
+
+    def apply(self, tx: Transaction, job: Job, prepared: Any) -> None:
+        """The effect, in the transaction that finishes the job."""
+
+
+def build(settings: Settings, database: Database, cache: Cache) -> Mapping[str, Handler]:
+    """The bot's handlers by kind of job. Nothing is sent or read before the first job."""
+    bluesky = Bluesky(settings, database)
+    points = Budget(database, settings, bluesky.handle)
+    return {
+        "command": CommandHandler(settings, database, bluesky, cache),
+        replies.KIND: replies.ReplyHandler(database, bluesky, points),
+    }
+
+
+@dataclass(frozen=True)
+class Request:
+    """A mention understood, with the people in it looked up."""
+
+    mention: Mention
+    command: commands.Command
+    handle: str
+    display_name: str | None = None
+    recipient: Profile | None = None
+
+
+@dataclass(frozen=True)
+class Ignored:
+    """A mention that is not to be answered."""
+
+    reason: str
+
+
+class CommandHandler:
+    """Does what a mention asks for and stores the reply."""
+
+    def __init__(
+        self, settings: Settings, database: Database, bluesky: Bluesky, cache: Cache
+    ) -> None:
+        self._url = settings.public_url
+        self._database = database
+        self._bluesky = bluesky
+        self._cache = cache
+
+    # Before the transaction
+
+    def prepare(self, job: Job) -> Request | Ignored:
+        """Reads the mention and looks up whom it names. Raises Retry and Reject."""
+        with self._database.read(fresh=True) as conn:
+            mention = mentions.get(conn, job.key)
+        if mention is None:
+            raise Reject("there is no such mention")
+        if mention.deleted_at is not None:
+            return Ignored("deleted")
+        command = self._bot().understand(mention)
+        handle, name = mention.author_handle, None
+        if "." not in handle or handle.startswith("did:"):  # a firehose does not tell handles
+            author = self._bluesky.profile(mention.author_did)
+            if author is None and utcnow() - mention.received_at < _APPEARS:
+                raise Retry(timedelta(seconds=1), "the author's profile is not there yet")
+            if author is not None and (author.is_bot or author.blocked):
+                return Ignored("author is a bot" if author.is_bot else "blocked")
+            handle, name = (author.handle, author.display_name) if author else (handle, None)
+        recipient = self._recipient(command) if isinstance(command, commands.Gift) else None
+        return Request(mention, command, handle, name, recipient)
+
+    def _bot(self) -> Bot:
+        return Bot(self._bluesky.did, self._bluesky.handle)
+
+    def _recipient(self, command: commands.Gift) -> Profile | None:
+        person = command.recipient
+        if person is None:
+            return None
+        did = person.did or (person.handle and self._bluesky.resolve_handle(person.handle))
+        return self._bluesky.profile(did) if did else None
+
+    # In the transaction
+
+    def apply(self, tx: Transaction, job: Job, prepared: Request | Ignored) -> None:
+        """Effect and reply. Doing it again, for whatever reason, changes nothing."""
+        if isinstance(prepared, Ignored):
+            log.info("mention ignored", mention=job.key, reason=prepared.reason)
+            return
+        mention, command = prepared.mention, prepared.command
+        if stored_replies.get(tx.conn, mention.uri) is not None:
+            return
+        user = accounts.ensure_user(tx, mention.author_did, prepared.handle, prepared.display_name)
+        if user.opted_out and not isinstance(command, commands.Start):
+            return
+        verdict = limits.check(tx.conn, mention)
+        if verdict is Verdict.SILENT and not isinstance(command, commands.Stop):
+            return
+        voice = Voice(self._url, self._bluesky.handle, mention.uri)
+        if verdict is Verdict.SLOW_DOWN and not isinstance(command, commands.Stop):
+            answer: Answer | None = voice.slow_down(limits.WINDOW)
+            result = "SlowDown"
+        else:
+            answer, result = self._do(tx, prepared, user, voice)
+        name = type(command).__name__.lower()
+        tx.on_commit(lambda: COMMANDS.labels(name=name, result=result).inc())
+        if answer is not None:
+            replies.store(
+                tx,
+                answer,
+                mention,
+                self._bluesky.handle,
+                job.priority,
+                farewell=isinstance(command, commands.Stop),
+            )
+
+    def _do(
+        self, tx: Transaction, request: Request, user: User, voice: Voice
+    ) -> tuple[Answer | None, str]:
+        """The answer to a command, and the name of its outcome for the metrics."""
+        mention = request.mention
+        match request.command:
+            case commands.Claim():
+                return self._claim(tx, user, mention, voice)
+            case commands.Gift() as command:
+                return self._gift(tx, user, request, command, voice)
+            case commands.Accept():
+                return self._accept(tx, user, mention, voice)
+            case commands.Decline():
+                return self._decline(tx, user, mention, voice)
+            case commands.Inventory():
+                things = objects.by_owner(tx.conn, user.did, _INVENTORY, None)
+                total = objects.count_by_owner(tx.conn, user.did)
+                return voice.inventory(user, things, total), "Shown"
+            case commands.Help(topic):
+                return voice.help(topic), "Shown"
+            case commands.Stop():
+                accounts.opt_out(tx, user)
+                self._cache.account_changed(tx, did=user.did)
+                return voice.stopped(), "Stopped"
+            case commands.Start():
+                if not user.opted_out:
+                    return voice.already_started(), "AlreadyStarted"
+                accounts.opt_in(tx, user)
+                self._cache.account_changed(tx, did=user.did)
+                return voice.started(), "Started"
+            case commands.Unknown(word):
+                return voice.unknown(word), "Unknown"
+            case commands.Nothing():
+                return None, "Nothing"

@@ -1,0 +1,145 @@
+"""Mentions as the bot's own notifications list them: the default source, as nothing is missed.
+
+The list is ordered by a time that authors have a hand in, so a post can appear behind ones that
+were read long ago. Hence each poll reads until it meets only posts it knows, and once a minute a
+sweep reads an hour back. The stored mentions tell what is new; the server's read mark does not.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+
+from app.bot.bluesky import Bluesky, is_bot
+from app.bot.inbox import Bot, UnreadableError, read_mention, read_time, store
+from app.clock import utcnow
+from app.db import Database
+from app.errors import Reject, Retry
+from app.metrics import INGEST_SEEN
+from app.models import Mention
+from app.repository import cursors
+
+SOURCE = "notifications"
+_SWEEP_EVERY = timedelta(minutes=1)
+_SWEEP_BACK = timedelta(hours=1)
+_MOST_PAGES = 500
+_MOST_KNOWN = 20_000
+_SEEN_EVERY = timedelta(seconds=30)
+_CURSOR_EVERY = timedelta(seconds=10)
+
+log = structlog.get_logger(__name__)
+
+
+class Notifications:
+    """Reads the bot's notifications. For one thread."""
+
+    def __init__(self, bluesky: Bluesky, database: Database) -> None:
+        self._bluesky = bluesky
+        self._database = database
+        self._known: OrderedDict[str, None] = OrderedDict()
+        never = utcnow() - timedelta(days=1)
+        self._swept = self._marked_seen = self._saved = never
+
+    def poll(self) -> int:
+        """Stores what is new and returns how many mentions that were. Raises Retry and Reject."""
+        now = utcnow()
+        bot = Bot(self._bluesky.did, self._bluesky.handle)
+        with self._database.read(fresh=True) as conn:
+            cursor = cursors.get(conn, SOURCE)
+        position = (cursor and read_time(cursor.position)) or now
+        sweep = now - self._swept >= _SWEEP_EVERY
+        listed = self._list(position - _SWEEP_BACK if sweep else None)
+        fresh = [item for item in listed if item.get("uri") not in self._known]
+        newest = max([position, *_times(listed, until=now)])
+        found = sorted(filter(None, (_read(item, bot) for item in fresh)), key=_age)
+
+        stored = 0
+        if found or newest > position or now - self._saved >= _CURSOR_EVERY or cursor is None:
+            with self._database.transaction() as tx:
+                stored = store(tx, found, bot, cursor.updated_at if cursor else now - _SWEEP_BACK)
+                cursors.put(tx.conn, SOURCE, newest.isoformat())
+            self._saved = now
+        self._remember(fresh)
+        self._swept = now if sweep else self._swept
+        INGEST_SEEN.set_to_current_time()
+        if stored:
+            log.info("mentions stored", source=SOURCE, count=stored)
+            self._mark_seen(newest, now)
+        return stored
+
+    def _list(self, back_to: datetime | None) -> list[Mapping[str, Any]]:
+        """Notifications, newest first: back to a time, or to a page without news."""
+        listed: list[Mapping[str, Any]] = []
+        cursor: str | None = None
+        for _ in range(_MOST_PAGES):
+            page = self._bluesky.notifications(cursor)
+            items = [item for item in _items(page) if isinstance(item, Mapping)]
+            listed += items
+            cursor = page.get("cursor")
+            if not cursor or not items:
+                return listed
+            times = _times(items, until=utcnow())
+            if back_to is not None and times and min(times) < back_to:
+                return listed
+            if back_to is None and all(item.get("uri") in self._known for item in items):
+                return listed
+        log.error("notifications cut off", pages=_MOST_PAGES)
+        return listed
+
+    def _remember(self, items: list[Mapping[str, Any]]) -> None:
+        for item in items:
+            uri = item.get("uri")
+            if isinstance(uri, str):
+                self._known[uri] = None
+        while len(self._known) > _MOST_KNOWN:
+            self._known.popitem(last=False)
+
+    def _mark_seen(self, newest: datetime, now: datetime) -> None:
+        """Tells the server, for people who look at the bot's account; nothing depends on it."""
+        if now - self._marked_seen < _SEEN_EVERY:
+            return
+        self._marked_seen = now
+        try:
+            self._bluesky.update_seen(newest)
+        except (Retry, Reject) as error:
+            log.warning("notifications not marked as seen", reason=error.reason)
+
+
+def _items(page: Mapping[str, Any]) -> list[Any]:
+    items = page.get("notifications")
+    return items if isinstance(items, list) else []
+
+
+def _times(items: list[Mapping[str, Any]], until: datetime) -> list[datetime]:
+    times = (read_time(item.get("indexedAt")) for item in items)
+    return [moment for moment in times if moment is not None and moment <= until]
+
+
+def _read(item: Mapping[str, Any], bot: Bot) -> Mention | None:
+    """A notification as a mention, or None where it is not for us to answer."""
+    author = item.get("author")
+    if not isinstance(author, Mapping) or author.get("did") == bot.did:
+        return None
+    if is_bot(author.get("labels")):
+        return None
+    try:
+        mention = read_mention(
+            item.get("uri"),
+            item.get("cid"),
+            author.get("handle"),
+            item.get("record"),
+            read_time(item.get("indexedAt")) or utcnow(),
+            SOURCE,
+        )
+    except UnreadableError as error:
+        log.warning("notification skipped", uri=str(item.get("uri"))[:200], reason=str(error))
+        return None
+    if item.get("reason") == "mention":
+        return mention
+    return mention if bot.wrote((mention.reply_parent or {}).get("uri")) else None
+
+
+def _age(mention: Mention) -> datetime:
+    return mention.indexed_at
