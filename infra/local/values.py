@@ -46,9 +46,8 @@ def _texts(value: PropertyValue, *, secret: bool) -> Iterator[str]:
     if isinstance(content, Mapping):
         for item in content.values():
             yield from _texts(item, secret=secret)
-    elif isinstance(content, str):
-        if secret:
-            yield content
-    elif isinstance(content, Sequence):
-        for element in content:
-            yield from _texts(element, secret=secret)
+    elif isinstance(content, tuple):
+        for item in content:
+            yield from _texts(item, secret=secret)
+    elif secret and isinstance(content, str):
+        yield content
