@@ -163,29 +163,37 @@ class Store:
         for folder in (self.desired, self._status, self._run, self._logs):
             with suppress(FileNotFoundError):
                 folder.rmdir()
-        for path in (self.supervisor_log, self.supervisor_lock, self._lock):
+        for path in (*self.root.glob("supervisor.log*"), self.supervisor_lock, self._lock):
             path.unlink(missing_ok=True)
-        for path in self.root.glob("supervisor.log.*"):
-            path.unlink()
         with suppress(OSError):  # somebody else's files are not ours to remove
             self.root.rmdir()
         return True
 
     def _acquire(self) -> int:
         try:
-            while True:
-                for folder in (self.root, self.desired, self._status, self._run, self._logs):
-                    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-                descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o600)
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-                with suppress(FileNotFoundError):
-                    if self._lock.stat().st_ino == os.fstat(descriptor).st_ino:
-                        return descriptor
-                os.close(descriptor)  # dissolved while we waited
-        except FileNotFoundError:
-            return self._acquire()  # dissolved while we made the folders
+            while (descriptor := self._try_to_acquire()) is None:
+                pass
+            for folder in (self.desired, self._status, self._run, self._logs):
+                folder.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             raise _unwritable(self.root, error) from error
+        return descriptor
+
+    def _try_to_acquire(self) -> int | None:
+        """None when the folder was dissolved under our feet."""
+        try:
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o600)
+        except (FileNotFoundError, FileExistsError):
+            if self.root.exists() and not self.root.is_dir():
+                raise
+            return None
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with suppress(FileNotFoundError):
+            if self._lock.stat().st_ino == os.fstat(descriptor).st_ino:
+                return descriptor
+        os.close(descriptor)
+        return None
 
 
 def write_atomically(path: Path, text: str) -> None:
