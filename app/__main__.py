@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import NoReturn
 
@@ -16,6 +16,9 @@ from app import logs
 from app.errors import SettingsError, Unavailable
 from app.jobs import cli
 from app.settings import Settings
+
+# What processes that speak with Bluesky cannot do without.
+_BOT = ("bluesky_url", "bluesky_handle", "bluesky_password", "metrics_port")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -96,37 +99,35 @@ def _empty(folder: Path) -> None:
 @click.pass_context
 def ingest(context: click.Context) -> None:
     """Read mentions from Bluesky and put jobs for them. One process per bot account."""
+    settings: Settings = context.obj().require(*_BOT)
     from app.bot import ingest as reader
     from app.db import Database
     from app.health import HealthServer
 
-    settings: Settings = context.obj().require(
-        "bluesky_url", "bluesky_handle", "bluesky_password", "metrics_port"
-    )
     stop = _stop_on_signals()
     with ExitStack() as stack:
         database = stack.enter_context(Database.open(settings))
         stack.enter_context(HealthServer(settings, database, port=settings.metrics_port or 0))
-        reader.run(settings, stop)
+        reader.run(settings, database, stop)
 
 
 @main.command()
 @click.pass_context
 def worker(context: click.Context) -> None:
     """Do jobs. Any number of processes; SIGTERM lets running jobs end."""
-    from app.bot.handlers import handlers
+    settings: Settings = context.obj().require(*_BOT)
+    from app.bot import handlers
+    from app.cache import Cache
     from app.db import Database
     from app.health import HealthServer
     from app.jobs.worker import Worker
 
-    settings: Settings = context.obj().require(
-        "bluesky_url", "bluesky_handle", "bluesky_password", "metrics_port"
-    )
     stop = _stop_on_signals()
     with ExitStack() as stack:
         database = stack.enter_context(Database.open(settings))
         stack.enter_context(HealthServer(settings, database, port=settings.metrics_port or 0))
-        worker = Worker(database, handlers(settings, database), settings)
+        cache = stack.enter_context(closing(Cache.open(settings)))
+        worker = Worker(database, handlers.build(settings, database, cache), settings)
         worker.run(stop)
 
 

@@ -1,7 +1,7 @@
 """The worker: takes jobs from a source, runs their handlers in threads, settles them.
 
-A handler gets the transaction that also finishes its job. SIGTERM drains: running jobs end, nothing
-more is leased, and what was leased but not started goes back.
+A handler's effect is in the transaction that also finishes its job. SIGTERM drains: running jobs
+end, nothing more is leased, and what was leased but not started goes back.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from random import random
-from typing import TypeAlias
+from typing import Any, Protocol
 
 import psycopg
 import structlog
@@ -31,13 +31,25 @@ from app.jobs.streams import Streams
 from app.models import Job
 from app.settings import Settings
 
-Handler: TypeAlias = Callable[[Transaction, Job], None]
-
 log = structlog.get_logger(__name__)
 
 _SLOT_SECONDS = 0.5  # how often a worker with all threads busy looks whether it should stop
 _LONGEST_OUTAGE_PAUSE = 5.0
 _ALIVE_SECONDS = 30.0
+
+
+class Handler(Protocol):
+    """How jobs of one kind are done.
+
+    Both steps may raise Retry and Reject; any other error is a failed attempt. Both happen again
+    when a worker dies or its lease is taken over: what `prepare` does outside must be idempotent.
+    """
+
+    def prepare(self, job: Job) -> Any:
+        """What takes long or needs the network, outside any transaction."""
+
+    def apply(self, tx: Transaction, job: Job, prepared: Any) -> None:
+        """The effect, in the transaction that finishes the job."""
 
 
 class Worker:
@@ -162,8 +174,9 @@ class Worker:
                 handler = self._handlers.get(job.kind)
                 if handler is None:
                     raise Reject(f"no handler for jobs of kind {job.kind!r}")
+                prepared = handler.prepare(job)
                 with self._database.transaction() as tx:
-                    handler(tx, job)
+                    handler.apply(tx, job, prepared)
                     finish(tx, job)
             except LeaseLost:
                 raise

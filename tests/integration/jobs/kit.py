@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -19,6 +20,20 @@ from app.jobs.queue import put
 from app.jobs.worker import Handler, Worker
 from app.models import Job, Priority
 from app.settings import Settings
+
+
+@dataclass(frozen=True)
+class Do:
+    """A handler without preparation."""
+
+    effect: Callable[[Transaction, Job], None]
+
+    def prepare(self, job: Job) -> None:
+        """Nothing."""
+
+    def apply(self, tx: Transaction, job: Job, prepared: None) -> None:
+        del prepared
+        self.effect(tx, job)
 
 
 def create_effects(database: Database) -> None:

@@ -21,6 +21,7 @@ from app.jobs.streams import Streams, stream
 from app.models import Priority
 from app.settings import Settings
 from tests.integration.jobs.kit import (
+    Do,
     Switch,
     add,
     effects,
@@ -71,7 +72,7 @@ def relay(database: Database, database_url: str, redis_url: str) -> Iterator[Rel
 
 
 def leased(source: str) -> float:
-    return metrics.LEASED.labels(source=source)._value.get()  # type: ignore[no-any-return]
+    return metrics.LEASED.labels(source=source)._value.get()
 
 
 def on_stream(redis_url: str, level: Priority) -> list[int]:
@@ -83,7 +84,7 @@ def test_jobs_come_over_the_streams_and_leave_nothing_on_them(
     database: Database, redis_settings: Settings, redis_url: str
 ) -> None:
     before = leased("streams")
-    with running(database, redis_settings, {"test": record}):
+    with running(database, redis_settings, {"test": Do(record)}):
         for n in range(30):
             add(database, f"job {n}", priority=Priority(n % 3))
         add(database, "delayed", delay=0.3)
@@ -138,7 +139,7 @@ def test_the_streams_stay_short_under_a_backlog(
 def test_workers_lease_directly_while_redis_is_dead_and_use_it_again_when_it_is_back(
     database: Database, switched_settings: Settings, switch: Switch, valkey: ValkeyServer
 ) -> None:
-    with running(database, switched_settings, {"test": record}):
+    with running(database, switched_settings, {"test": Do(record)}):
         add(database, "before")
         eventually(lambda: effects(database) == ["before"])
         switch.cut()
@@ -161,7 +162,7 @@ def test_workers_start_and_work_without_redis(
     database: Database, switched_settings: Settings, switch: Switch
 ) -> None:
     switch.cut()
-    with running(database, switched_settings, {"test": record}):
+    with running(database, switched_settings, {"test": Do(record)}):
         add(database, "a")
         eventually(lambda: effects(database) == ["a"])
 
@@ -173,7 +174,7 @@ def test_a_redis_that_is_killed_and_replaced_by_an_empty_one_loses_no_job(
         switch = Switch(first.port)
         url = f"redis://:{first.password}@127.0.0.1:{switch.port}/0"
         settings = make_settings(phase=1, redis_url=url, lease_seconds=2)
-        with running(database, settings, {"test": record}):
+        with running(database, settings, {"test": Do(record)}):
             for n in range(100):
                 add(database, f"first {n}")
             os.kill(first.pid, signal.SIGKILL)
@@ -196,7 +197,7 @@ def test_flushing_redis_under_load_loses_no_job(
     database: Database, redis_settings: Settings, redis_url: str
 ) -> None:
     with (
-        running(database, redis_settings, {"test": record}),
+        running(database, redis_settings, {"test": Do(record)}),
         redis.Redis.from_url(redis_url) as client,
     ):
         for n in range(150):
@@ -212,7 +213,7 @@ def test_a_redis_that_hangs_does_not_stop_the_workers(
 ) -> None:
     with valkey_server() as server:
         settings = make_settings(phase=1, redis_url=server.url())
-        with running(database, settings, {"test": record}):
+        with running(database, settings, {"test": Do(record)}):
             add(database, "before")
             eventually(lambda: effects(database) == ["before"])
             os.kill(server.pid, signal.SIGSTOP)
@@ -243,7 +244,7 @@ def test_ids_a_dead_worker_had_read_are_dispatched_again(
 def test_stale_ids_are_taken_off_and_do_no_harm(
     database: Database, redis_settings: Settings, redis_url: str
 ) -> None:
-    with running(database, redis_settings, {"test": record}):
+    with running(database, redis_settings, {"test": Do(record)}):
         add(database, "a")
         eventually(lambda: effects(database) == ["a"])
         with database.read() as conn:
@@ -281,7 +282,7 @@ def stream_ids(redis_url: str) -> int:
     with redis.Redis.from_url(redis_url) as client:
         if not client.exists(stream(Priority.NORMAL)):
             return 0
-        return int(client.xinfo_stream(stream(Priority.NORMAL))["entries-added"])  # type: ignore[index]
+        return int(client.xinfo_stream(stream(Priority.NORMAL))["entries-added"])
 
 
 def test_killed_processes_with_redis_lose_no_job_and_repeat_no_effect(

@@ -6,6 +6,7 @@ Workers, threads and killed processes are in test_worker.py, Redis in test_dispa
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -32,12 +33,22 @@ def lease(queue: Queue, count: int = 1, worker: str = "w") -> list[Job]:
     return queue.lease(count, worker, 30)
 
 
+def commit_effect(database: Database, job: Job) -> None:
+    with database.transaction() as tx:
+        record(tx, job)
+        finish(tx, job)
+
+
 def test_a_job_put_in_a_transaction_that_fails_never_existed(
     database: Database, queue: Queue
 ) -> None:
-    with pytest.raises(ZeroDivisionError), database.transaction() as tx:
-        put(tx, kind="test", key="a", payload={}, priority=Priority.HIGH)
-        _ = 1 / 0
+    def put_and_fail() -> None:
+        with database.transaction() as tx:
+            put(tx, kind="test", key="a", payload={}, priority=Priority.HIGH)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        put_and_fail()
     assert lease(queue) == []
 
 
@@ -129,12 +140,9 @@ def test_who_lost_the_lease_cannot_commit_an_effect(database: Database, queue: Q
     [first] = lease(queue, worker="one")
     expire_leases(database)
     [second] = lease(queue, worker="two")
-    with pytest.raises(LeaseLost), database.transaction() as tx:
-        record(tx, first)
-        finish(tx, first)
-    with database.transaction() as tx:
-        record(tx, second)
-        finish(tx, second)
+    with pytest.raises(LeaseLost):
+        commit_effect(database, first)
+    commit_effect(database, second)
     assert effects(database) == ["a"]
 
 
@@ -147,25 +155,29 @@ def test_a_worker_does_not_mistake_its_second_lease_for_its_first(
     [other] = lease(queue, worker="two")
     queue.retry(other, "not yet", after=timedelta(0), failed=False)
     [again] = lease(queue, worker="one")
-    with pytest.raises(LeaseLost), database.transaction() as tx:
-        finish(tx, first)
-    with database.transaction() as tx:
-        finish(tx, again)
+    with pytest.raises(LeaseLost):
+        commit_effect(database, first)
+    commit_effect(database, again)
+    assert effects(database) == ["a"]
 
 
-@pytest.mark.parametrize("settle", ["retry", "bury"])
+@pytest.mark.parametrize(
+    "settle",
+    [
+        lambda queue, job: queue.retry(job, "late", after=timedelta(0)),
+        lambda queue, job: queue.bury(job, "late"),
+    ],
+    ids=["retry", "bury"],
+)
 def test_who_lost_the_lease_cannot_settle_the_job(
-    database: Database, queue: Queue, settle: str
+    database: Database, queue: Queue, settle: Callable[[Queue, Job], None]
 ) -> None:
     add(database, "a")
     [first] = lease(queue, worker="one")
     expire_leases(database)
     lease(queue, worker="two")
     with pytest.raises(LeaseLost):
-        if settle == "retry":
-            queue.retry(first, "late", after=timedelta(0))
-        else:
-            queue.bury(first, "late")
+        settle(queue, first)
     assert job_row(database, "a")["leased_by"] == "two"
 
 

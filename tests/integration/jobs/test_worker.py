@@ -1,6 +1,6 @@
-"""Decides what workers do with jobs on real PostgreSQL, in threads and in processes that are killed.
+"""Decides what workers do with jobs, in threads and in processes that are killed.
 
-Redis comes in with test_dispatch.py. Times in here are limits for a busy machine, not claims.
+Real PostgreSQL. Redis comes in with test_dispatch.py. Times are limits for a busy machine.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from app.jobs.queue import Queue
 from app.models import Job, Priority
 from app.settings import Settings
 from tests.integration.jobs.kit import (
+    Do,
     add,
     effects,
     eventually,
@@ -43,7 +44,7 @@ MakeSettings = Callable[..., Settings]
 def test_jobs_are_done_as_they_are_put_and_after_their_delay(
     database: Database, settings: Settings
 ) -> None:
-    with running(database, settings, {"test": record}):
+    with running(database, settings, {"test": Do(record)}):
         add(database, "delayed", delay=0.5)
         add(database, "now")
         eventually(lambda: len(effects(database)) == 2)
@@ -66,7 +67,7 @@ def test_a_failing_job_is_retried_later_and_its_effect_rolled_back(
         if tries[job.key] == 1:
             raise ValueError("broken")
 
-    with running(database, settings, {"test": fail_once}):
+    with running(database, settings, {"test": Do(fail_once)}):
         add(database, "a")
         eventually(lambda: job_row(database, "a")["last_error"] == "ValueError: broken")
         assert effects(database) == []
@@ -81,7 +82,7 @@ def test_a_rejected_job_and_one_nobody_can_handle_are_dead_at_once(
     def reject(_tx: Any, _job: Job) -> None:
         raise Reject("malformed")
 
-    with running(database, settings, {"test": reject}):
+    with running(database, settings, {"test": Do(reject)}):
         add(database, "a")
         add(database, "b", kind="unheard of")
         eventually(lambda: len(queue.dead()) == 2)
@@ -99,7 +100,7 @@ def test_the_eighth_failure_makes_a_dead_letter(
     add(database, "a")
     with database.transaction() as tx:
         tx.conn.execute("UPDATE jobs SET attempts = %s", (MAX_ATTEMPTS - 1,))
-    with running(database, settings, {"test": fail}):
+    with running(database, settings, {"test": Do(fail)}):
         eventually(lambda: states(database)["a"] == "dead")
     assert queue.dead()[0].last_error == "ValueError: always"
 
@@ -114,7 +115,7 @@ def test_a_job_that_waits_for_something_never_dies_of_it(
         if tries[job.key] <= MAX_ATTEMPTS + 2:
             raise Retry(timedelta(0), "over budget")
 
-    with running(database, settings, {"test": wait}):
+    with running(database, settings, {"test": Do(wait)}):
         add(database, "a")
         eventually(lambda: states(database)["a"] == "done")
     assert job_row(database, "a")["attempts"] == 1
@@ -128,7 +129,7 @@ def test_a_handler_that_breaks_its_transaction_only_fails_its_own_job(
             tx.conn.execute("SELECT 1 / 0")
         record(tx, job)
 
-    with running(database, settings, {"test": divide}):
+    with running(database, settings, {"test": Do(divide)}):
         add(database, "bad", priority=Priority.HIGH)
         add(database, "good")
         eventually(lambda: effects(database) == ["good"])
@@ -147,7 +148,7 @@ def test_draining_ends_running_jobs_and_starts_no_more(
 
     add(database, "a")
     add(database, "b")
-    with running(database, make_settings(worker_threads=1), {"test": slow}) as stop:
+    with running(database, make_settings(worker_threads=1), {"test": Do(slow)}) as stop:
         assert started.wait(20)
         stop.set()
         go_on.set()
@@ -161,7 +162,10 @@ def test_a_long_job_keeps_its_lease(database: Database, make_settings: MakeSetti
         record(tx, job)
 
     settings = make_settings(lease_seconds=1)
-    with running(database, settings, {"test": long}), running(database, settings, {"test": long}):
+    with (
+        running(database, settings, {"test": Do(long)}),
+        running(database, settings, {"test": Do(long)}),
+    ):
         add(database, "a")
         eventually(lambda: states(database)["a"] == "done")
     assert effects(database) == ["a"]
@@ -179,7 +183,7 @@ def test_a_worker_that_lost_its_lease_while_working_leaves_no_effect(
             started.set()
             go_on.wait(20)
 
-    with running(database, settings, {"test": slow}):
+    with running(database, settings, {"test": Do(slow)}):
         add(database, "a")
         assert started.wait(20)
         expire_leases(database)
@@ -193,8 +197,8 @@ def test_two_workers_share_the_work_and_each_effect_happens_once(
 ) -> None:
     keys = [f"job {n}" for n in range(120)]
     with (
-        running(database, settings, {"test": record}),
-        running(database, settings, {"test": record}),
+        running(database, settings, {"test": Do(record)}),
+        running(database, settings, {"test": Do(record)}),
     ):
         for key in keys * 2:
             add(database, key)
@@ -206,7 +210,7 @@ def test_two_workers_share_the_work_and_each_effect_happens_once(
 def test_workers_go_on_when_the_database_has_dropped_all_connections(
     database: Database, settings: Settings, postgres: Any
 ) -> None:
-    with running(database, settings, {"test": record}):
+    with running(database, settings, {"test": Do(record)}):
         add(database, "before")
         eventually(lambda: effects(database) == ["before"])
         with psycopg.connect(postgres.url(), autocommit=True) as conn:

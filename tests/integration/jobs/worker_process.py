@@ -12,7 +12,7 @@ from app.db import Database, Transaction
 from app.jobs.worker import Worker
 from app.models import Job
 from app.settings import Settings
-from tests.integration.jobs.kit import record
+from tests.integration.jobs.kit import Do, record
 
 
 def work(tx: Transaction, job: Job) -> None:
@@ -31,7 +31,7 @@ def main() -> None:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     with Database.open(settings) as database:
-        Worker(database, {"test": work, "poison": poison}, settings).run(stop)
+        Worker(database, {"test": Do(work), "poison": Do(poison)}, settings).run(stop)
 
 
 if __name__ == "__main__":

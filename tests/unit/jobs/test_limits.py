@@ -4,7 +4,9 @@ decided in tests/integration/jobs/test_limits.py.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +16,7 @@ from app.limits import WINDOW, Verdict, judge
 START = datetime(2026, 3, 1, tzinfo=UTC)
 
 
-def verdicts(seconds: list[float]) -> list[Verdict]:
+def verdicts(seconds: Sequence[float]) -> list[Verdict]:
     """The verdicts on mentions at these times, each as it was when it was the newest."""
     times = [START + timedelta(seconds=second) for second in sorted(seconds)]
     rows = [(at, times[index - 10] if index >= 10 else None) for index, at in enumerate(times)]
@@ -22,11 +24,11 @@ def verdicts(seconds: list[float]) -> list[Verdict]:
 
 
 def test_ten_mentions_in_a_minute_are_allowed() -> None:
-    assert verdicts([n for n in range(10)]) == [Verdict.ALLOWED] * 10
+    assert verdicts(list(range(10))) == [Verdict.ALLOWED] * 10
 
 
 def test_the_eleventh_is_asked_to_slow_down_and_the_twelfth_hears_nothing() -> None:
-    assert verdicts([n for n in range(12)])[10:] == [Verdict.SLOW_DOWN, Verdict.SILENT]
+    assert verdicts(list(range(12)))[10:] == [Verdict.SLOW_DOWN, Verdict.SILENT]
 
 
 def test_after_a_quiet_minute_all_is_forgotten() -> None:
@@ -48,7 +50,7 @@ def test_nobody_is_told_to_slow_down_twice_within_a_minute(seconds: list[float])
         for second, verdict in zip(sorted(seconds), verdicts(seconds), strict=True)
         if verdict is Verdict.SLOW_DOWN
     ]
-    assert all(later - earlier >= WINDOW for earlier, later in zip(told, told[1:], strict=False))
+    assert all(later - earlier >= WINDOW for earlier, later in pairwise(told))
 
 
 @given(st.lists(st.floats(0, 600), max_size=120))

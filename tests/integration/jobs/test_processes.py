@@ -1,0 +1,171 @@
+"""Decides what operators and Prometheus see of the processes: health server and command line."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+
+import httpx
+import psycopg
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from app.db import Database
+from app.health import HealthServer, Pulse
+from app.jobs.queue import Queue
+from app.models import Priority
+from app.settings import Settings
+from tests.integration.jobs.kit import add, states
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def pulse() -> Pulse:
+    return Pulse()
+
+
+@pytest.fixture
+def served(settings: Settings, database: Database, pulse: Pulse) -> Iterator[httpx.Client]:
+    with HealthServer(settings, database, port=0, pulse=pulse) as server:
+        yield httpx.Client(base_url=f"http://127.0.0.1:{server.port}")
+
+
+def samples(text: str) -> dict[tuple[str, tuple[str, ...]], float]:
+    return {
+        (sample.name, tuple(sample.labels.values())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def test_a_process_is_healthy_while_its_loops_come_round(
+    served: httpx.Client, pulse: Pulse
+) -> None:
+    assert served.get("/healthz").status_code == 200
+    pulse.beat("worker", within=60)
+    assert served.get("/healthz").status_code == 200
+    pulse.beat("relay", within=-1)
+    answer = served.get("/healthz")
+    assert answer.status_code == 503
+    assert list(answer.json()["silent_seconds"]) == ["relay"]
+
+
+def test_ready_means_that_the_database_answers(served: httpx.Client) -> None:
+    answer = served.get("/readyz")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok", "database": "ok"})
+
+
+def test_a_lost_redis_degrades_and_does_not_stop(
+    make_settings: Callable[..., Settings], database: Database
+) -> None:
+    settings = make_settings(phase=1, redis_url="redis://127.0.0.1:1/0")
+    with HealthServer(settings, database, port=0, pulse=Pulse()) as server:
+        answer = httpx.get(f"http://127.0.0.1:{server.port}/readyz")
+    assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
+
+
+def test_metrics_tell_depth_age_dead_letters_and_write_points(
+    served: httpx.Client, database: Database, queue: Queue
+) -> None:
+    add(database, "dead", priority=Priority.HIGH)
+    queue.bury(queue.lease(1, "w", 30)[0], "x")
+    add(database, "due", priority=Priority.LOW, waited=7)
+    add(database, "delayed", priority=Priority.NORMAL, delay=60)
+    with database.transaction() as tx:
+        tx.conn.execute(
+            "INSERT INTO write_points VALUES ('etcetera.test', now(), 30),"
+            " ('etcetera.test', now() - interval '5 hours', 100)"
+        )
+    got = samples(served.get("/metrics").text)
+    assert got["etcetera_database_up", ()] == 1
+    assert got["etcetera_jobs_open", ("low", "due")] == 1
+    assert got["etcetera_jobs_open", ("normal", "delayed")] == 1
+    assert got["etcetera_jobs_oldest_seconds", ("low",)] >= 7
+    assert got["etcetera_jobs_dead", ()] == 1
+    assert got["etcetera_write_points_left", ("etcetera.test", "hour")] == 5000 - 30
+    assert got["etcetera_write_points_left", ("etcetera.test", "day")] == 35000 - 130
+
+
+def test_metrics_without_a_database_say_so(
+    served: httpx.Client, empty_database_url: str, make_settings: Callable[..., Settings]
+) -> None:
+    del served
+    settings = make_settings(database_url=empty_database_url)
+    with Database.open(settings) as empty, HealthServer(settings, empty, port=0) as server:
+        got = samples(httpx.get(f"http://127.0.0.1:{server.port}/metrics").text)
+    assert got["etcetera_database_up", ()] == 0
+
+
+def app(settings: Settings | None, *words: str, **extra: str) -> subprocess.CompletedProcess[str]:
+    env = {"PATH": os.environ["PATH"], **extra}
+    if settings is not None:
+        env |= {
+            "PHASE": "0",
+            "DATABASE_URL": settings.database_url.get_secret_value(),
+            "PUBLIC_URL": settings.public_url,
+            "SECRET_KEY": settings.secret_key.get_secret_value(),
+        }
+    return subprocess.run(
+        [sys.executable, "-m", "app", *words],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_an_operator_sees_requeues_and_drops_dead_letters(
+    settings: Settings, database: Database, queue: Queue
+) -> None:
+    for key in ("keep", "again", "away"):
+        add(database, key)
+    for job in queue.lease(3, "w", 30):
+        queue.bury(job, "Traceback\nValueError: broken")
+    ids = {job.key: str(job.id) for job in queue.dead()}
+    shown = app(settings, "jobs", "dead")
+    assert shown.returncode == 0, shown.stderr
+    assert all(key in shown.stdout for key in ids)
+    assert "ValueError: broken" in shown.stdout
+    assert app(settings, "jobs", "requeue", ids["again"]).returncode == 0
+    assert app(settings, "jobs", "drop", ids["away"]).returncode == 0
+    assert states(database) == {"keep": "dead", "again": "waiting"}
+    stats = app(settings, "jobs", "stats")
+    assert "1 dead" in stats.stdout
+    unknown = app(settings, "jobs", "drop", "999")
+    assert unknown.returncode == 1
+    assert "999" in unknown.stderr
+
+
+def test_a_wrong_environment_is_a_message_and_not_a_traceback() -> None:
+    done = app(None, "worker", PHASE="7")
+    assert done.returncode == 2
+    assert "DATABASE_URL is missing" in done.stderr
+    assert "PHASE" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_worker_says_what_only_it_needs(settings: Settings) -> None:
+    done = app(settings, "worker")
+    assert done.returncode == 2
+    assert "BLUESKY_PASSWORD is missing" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["migrate", "web", "ingest", "worker", "jobs"])
+def test_help_needs_no_environment(command: str) -> None:
+    done = app(None, command, "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_migrating_twice_changes_nothing(
+    make_settings: Callable[..., Settings], empty_database_url: str
+) -> None:
+    settings = make_settings(database_url=empty_database_url)
+    for _ in range(2):
+        done = app(settings, "migrate")
+        assert done.returncode == 0, done.stderr
+    with psycopg.connect(empty_database_url) as conn:
+        assert conn.execute("SELECT count(*) FROM jobs").fetchone() == (0,)
