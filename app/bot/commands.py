@@ -114,6 +114,7 @@ _QUOTED = regex.compile(
     r"(?<![\p{L}\p{N}])[\"“”„‟«»‹›「『《〈‘‚‛`']{1,2}\s*(?P<text>[^\"“”„‟«»‹›「」『』《》〈〉`]+?)\s*"
     r"[\"“”„‟«»‹›」』》〉’`']{1,2}(?![\p{L}\p{N}])"
 )
+_TO_MARK = regex.compile(rf"(?:^|\s)(?:to|for)\s+([{_MARKS}])", regex.IGNORECASE)
 _UUID = regex.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", regex.IGNORECASE)
 _EDGES = regex.compile(r"^[^\p{L}\p{N}]+|[^\p{L}\p{N})!?]+$")
 
@@ -417,6 +418,8 @@ def _gift(post: _Post) -> Gift:
         quoted = _QUOTED.search(rest)
     if recipient is None and post.others:
         recipient = post.others[-1]
+    if recipient is None and (to := _TO_MARK.search(rest)):
+        recipient = post.person(to.group(1))
     if linked:
         return Gift(recipient, linked.group().lower())
     return Gift(recipient, _name(quoted.group("text") if quoted else rest))

@@ -5,9 +5,10 @@ runs in the transaction that also finishes the job, so the effect and the stored
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
+from uuid import UUID
 
 import structlog
 
@@ -20,11 +21,11 @@ from app.bot.wording import Answer, Voice
 from app.cache import Cache
 from app.clock import utcnow
 from app.db import Database, Transaction
-from app.domain import accounts
+from app.domain import accounts, claims, gifts
 from app.errors import Reject, Retry
 from app.limits import Verdict
 from app.metrics import COMMANDS
-from app.models import Job, Mention, User
+from app.models import Job, Mention, Reply, User
 from app.repository import mentions, objects
 from app.repository import replies as stored_replies
 from app.settings import Settings
@@ -33,6 +34,9 @@ from app.settings import Settings
 _APPEARS = timedelta(minutes=2)
 _IT = frozenset({"", "it", "this", "that", "this one", "that one", "one"})
 _INVENTORY = 5
+
+# The answer, where there is one, and the name of the outcome for the metrics.
+_Done: TypeAlias = tuple[Answer | None, str]
 
 log = structlog.get_logger(__name__)
 
@@ -152,10 +156,7 @@ class CommandHandler:
                 farewell=isinstance(command, commands.Stop),
             )
 
-    def _do(
-        self, tx: Transaction, request: Request, user: User, voice: Voice
-    ) -> tuple[Answer | None, str]:
-        """The answer to a command, and the name of its outcome for the metrics."""
+    def _do(self, tx: Transaction, request: Request, user: User, voice: Voice) -> _Done:
         mention = request.mention
         match request.command:
             case commands.Claim():
@@ -186,3 +187,102 @@ class CommandHandler:
                 return voice.unknown(word), "Unknown"
             case commands.Nothing():
                 return None, "Nothing"
+
+    def _claim(self, tx: Transaction, user: User, mention: Mention, voice: Voice) -> _Done:
+        # The time Bluesky had the post, which is checked on arrival: a claim that waited while we
+        # were down counts for its own day.
+        now = mention.indexed_at
+        outcome = claims.claim(tx, user, mention.uri, now)
+        match outcome:
+            case claims.Claimed(thing):
+                self._cache.claimed(tx, did=user.did, object_id=thing.id)
+                answer = voice.claimed(thing)
+            case claims.AlreadyClaimed(thing, next_at):
+                answer = voice.already_claimed(thing, next_at, utcnow())
+        return answer, type(outcome).__name__
+
+    def _gift(
+        self, tx: Transaction, user: User, request: Request, command: commands.Gift, voice: Voice
+    ) -> _Done:
+        person, profile, query = command.recipient, request.recipient, command.object_query
+        if query.lower() in _IT:
+            query = self._shown(tx, request.mention) or ""
+        if person is None or not query:
+            return voice.gift_incomplete(replace(command, object_query=query)), "Incomplete"
+        if profile is None:
+            return voice.nobody(person.handle or person.did or ""), "Nobody"
+        if profile.did == self._bluesky.did:
+            return voice.to_bot(), "ToBot"
+        if profile.is_bot or profile.blocked:
+            return voice.recipient_unavailable(profile.handle), "RecipientUnavailable"
+        outcome = gifts.offer(
+            tx, user, profile.did, profile.handle, query, request.mention.uri, utcnow()
+        )
+        match outcome:
+            case gifts.Offered(gift, thing):
+                self._cache.offered(
+                    tx, giver_did=user.did, recipient_did=profile.did, object_id=thing.id
+                )
+                answer = voice.offered(gift, thing)
+            case gifts.NotOwner():
+                answer = voice.not_owner(query)
+            case gifts.NoSuchObject(suggestions):
+                answer = voice.no_such_object(query, suggestions)
+            case gifts.Ambiguous(matches):
+                answer = voice.ambiguous(query, matches, person)
+            case gifts.ToSelf():
+                answer = voice.to_self()
+            case gifts.RecipientUnavailable():
+                answer = voice.recipient_unavailable(profile.handle)
+            case gifts.AlreadyOffered(gift):
+                answer = voice.already_offered(gift)
+        return answer, type(outcome).__name__
+
+    def _accept(self, tx: Transaction, user: User, mention: Mention, voice: Voice) -> _Done:
+        outcome = gifts.accept(tx, user, self._meant(tx, mention), utcnow())
+        match outcome:
+            case gifts.Accepted(gift, thing):
+                self._cache.gifted(
+                    tx, giver_did=gift.giver_did, recipient_did=user.did, object_id=thing.id
+                )
+                answer = voice.accepted(gift, thing)
+            case gifts.NothingPending():
+                answer = voice.nothing_pending()
+            case gifts.Several(pending):
+                answer = voice.several_pending(pending)
+            case gifts.Expired():
+                answer = voice.gift_expired()
+        return answer, type(outcome).__name__
+
+    def _decline(self, tx: Transaction, user: User, mention: Mention, voice: Voice) -> _Done:
+        outcome = gifts.decline(tx, user, self._meant(tx, mention), utcnow())
+        match outcome:
+            case gifts.Declined(gift):
+                self._cache.offered(
+                    tx,
+                    giver_did=gift.giver_did,
+                    recipient_did=user.did,
+                    object_id=gift.object_id,
+                )
+                answer = voice.declined(gift)
+            case gifts.NothingPending():
+                answer = voice.nothing_pending()
+            case gifts.Several(pending):
+                answer = voice.several_pending(pending)
+            case gifts.Expired():
+                answer = voice.gift_expired()
+        return answer, type(outcome).__name__
+
+    def _meant(self, tx: Transaction, mention: Mention) -> UUID | None:
+        """The offer in the post that a mention answers; None where it answers something else."""
+        answered = self._answered(tx, mention)
+        return answered.gift_id if answered else None
+
+    def _shown(self, tx: Transaction, mention: Mention) -> str | None:
+        """The object in the post that a mention answers: "give it to @somebody"."""
+        answered = self._answered(tx, mention)
+        return str(answered.object_id) if answered and answered.object_id else None
+
+    def _answered(self, tx: Transaction, mention: Mention) -> Reply | None:
+        parent = mention.reply_parent
+        return stored_replies.by_uri(tx.conn, parent["uri"]) if parent else None

@@ -27,7 +27,8 @@ def shorten(text: str, most: int, most_bytes: int | None = None) -> str:
     `most_bytes` (default 8 per grapheme) guards against letters under hundreds of accents.
     """
     budget = most_bytes if most_bytes is not None else most * 8
-    line = " ".join(_UNSAFE.sub(" ", text).split())
+    # A letter has a byte at least, so more than this many letters are cut in any case.
+    line = " ".join(_UNSAFE.sub(" ", text[: 2 * budget]).split()) or "…"
     if graphemes(line) <= most and _size(line) <= budget:
         return line
     kept: list[str] = []
