@@ -1,0 +1,51 @@
+"""Pictures of objects. One drawing of one object never changes, so it may be kept for ever."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache, lru_cache
+from pathlib import Path
+from uuid import UUID
+
+from flask import Blueprint, Response
+
+from app.domain import picture
+from app.domain.objects import Traits
+from app.web.assets import IMMUTABLE
+from app.web.context import reads
+from app.web.http import PICTURE_SECURITY
+
+blueprint = Blueprint("pictures", __name__, url_prefix="/objects/<uuid:object_id>")
+
+
+@cache
+def version() -> str:
+    """Changes with the way of drawing, so that pictures kept elsewhere follow it."""
+    return hashlib.sha256(Path(picture.__file__).read_bytes()).hexdigest()[:8]
+
+
+def address(object_id: UUID, form: str = "svg") -> str:
+    return f"/objects/{object_id}/picture.{form}?v={version()}"
+
+
+@blueprint.get("/picture.svg")
+def svg(object_id: UUID) -> Response:
+    return _answer(picture.svg(reads().traits(object_id)), "image/svg+xml")
+
+
+@blueprint.get("/picture.png")
+def png(object_id: UUID) -> Response:
+    return _answer(_png(reads().traits(object_id)), "image/png")
+
+
+@lru_cache(maxsize=128)
+def _png(traits: Traits) -> bytes:
+    """Rendering takes long enough to remember the last ones: a link is fetched by many at once."""
+    return picture.png(traits)
+
+
+def _answer(body: str | bytes, media_type: str) -> Response:
+    response = Response(body, mimetype=media_type)
+    response.headers["Cache-Control"] = IMMUTABLE
+    response.headers["Content-Security-Policy"] = PICTURE_SECURITY
+    return response
