@@ -102,6 +102,12 @@ def eventually(condition: Callable[[], bool], seconds: float = 20) -> None:
         time.sleep(0.02)
 
 
+def wake(database: Database) -> None:
+    """Ends the sleep of workers and relays, which may last a second."""
+    with database.transaction() as tx:
+        tx.conn.execute("NOTIFY jobs")
+
+
 @contextmanager
 def running(
     database: Database, settings: Settings, handlers: Mapping[str, Handler]
@@ -114,6 +120,7 @@ def running(
         yield stop
     finally:
         stop.set()
+        wake(database)
         thread.join(20)
         assert not thread.is_alive()
 

@@ -32,6 +32,7 @@ from tests.integration.jobs.kit import (
     record,
     running,
     states,
+    wake,
 )
 from tests.servers import ValkeyServer, valkey_server
 
@@ -62,22 +63,28 @@ def switched_settings(
 
 
 @pytest.fixture
+def never_redispatch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatch, "REDISPATCH_SECONDS", 3600.0)
+
+
+@pytest.fixture
 def relay(database: Database, database_url: str, redis_url: str) -> Iterator[Relay]:
     """A relay without any worker."""
     relay = Relay(database, database_url, Streams(redis_url))
     relay.start()
     yield relay
     relay.stop()
+    wake(database)
     relay.join(10)
 
 
 def leased(source: str) -> float:
-    return metrics.LEASED.labels(source=source)._value.get()
+    return float(metrics.LEASED.labels(source=source)._value.get())
 
 
 def on_stream(redis_url: str, level: Priority) -> list[int]:
     with redis.Redis.from_url(redis_url, decode_responses=True) as client:
-        return [int(values["job"]) for _, values in client.xrange(stream(level))]  # type: ignore[union-attr]
+        return [int(values["job"]) for _, values in client.xrange(stream(level))]
 
 
 def test_jobs_come_over_the_streams_and_leave_nothing_on_them(
@@ -108,9 +115,9 @@ def test_each_job_is_on_the_stream_of_its_urgency(
 
 
 def test_a_job_that_ages_while_its_stream_is_full_moves_to_a_more_urgent_one(
-    database: Database, redis_url: str, relay: Relay
+    database: Database, redis_url: str, relay: Relay, never_redispatch: None
 ) -> None:
-    del relay
+    del relay, never_redispatch
     for n in range(WINDOW + 20):
         add(database, f"help {n}", priority=Priority.LOW)
     eventually(lambda: len(on_stream(redis_url, Priority.LOW)) >= WINDOW // 2)
@@ -194,8 +201,9 @@ def test_a_redis_that_is_killed_and_replaced_by_an_empty_one_loses_no_job(
 
 
 def test_flushing_redis_under_load_loses_no_job(
-    database: Database, redis_settings: Settings, redis_url: str
+    database: Database, redis_settings: Settings, redis_url: str, never_redispatch: None
 ) -> None:
+    del never_redispatch  # what workers lease directly must do
     with (
         running(database, redis_settings, {"test": Do(record)}),
         redis.Redis.from_url(redis_url) as client,
