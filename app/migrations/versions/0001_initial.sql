@@ -26,6 +26,7 @@ CREATE TABLE objects (
 CREATE INDEX objects_owner ON objects (owner_did, created_at DESC, id DESC);
 CREATE INDEX objects_recent ON objects (created_at DESC, id DESC);
 CREATE INDEX objects_rarity ON objects (rarity, created_at DESC, id DESC);
+CREATE INDEX objects_name ON objects (lower(name));
 CREATE INDEX objects_search ON objects USING gin
     (to_tsvector('english', name || ' ' || description || ' ' || category || ' ' || region));
 

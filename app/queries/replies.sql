@@ -1,0 +1,23 @@
+-- The outbox: the reply to a mention, and what became of it.
+
+-- name: add(mention_uri, account, rkey, record, object_id, gift_id)!
+INSERT INTO replies (mention_uri, account, rkey, record, object_id, gift_id)
+VALUES (:mention_uri, :account, :rkey, :record, :object_id, :gift_id)
+ON CONFLICT (mention_uri) DO NOTHING;
+
+-- name: get(mention_uri)^
+SELECT * FROM replies WHERE mention_uri = :mention_uri;
+
+-- name: by_uri(uri)^
+SELECT * FROM replies WHERE uri = :uri;
+
+-- name: rkey_taken(account, rkey)$
+SELECT EXISTS (SELECT FROM replies WHERE account = :account AND rkey = :rkey);
+
+-- name: mark_sent(mention_uri, uri, cid)!
+UPDATE replies SET state = 'sent', reason = NULL, uri = :uri, cid = :cid, sent_at = now()
+WHERE mention_uri = :mention_uri AND state <> 'sent';
+
+-- name: withhold(mention_uri, reason)!
+UPDATE replies SET state = 'withheld', reason = :reason
+WHERE mention_uri = :mention_uri AND state = 'pending';

@@ -1,0 +1,64 @@
+"""The outbox."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from app.db import Connection
+from app.models import Reply, ReplyState
+from app.repository import clean, load
+
+_SQL = load("replies")
+
+REASON_LENGTH = 500
+
+
+def add(
+    conn: Connection,
+    mention_uri: str,
+    account: str,
+    rkey: str,
+    record: Mapping[str, Any],
+    object_id: UUID | None = None,
+    gift_id: UUID | None = None,
+) -> bool:
+    """Stores the reply to a mention; False when it has one already, which then stays as it is."""
+    added = _SQL.add(
+        conn,
+        mention_uri=mention_uri,
+        account=account,
+        rkey=rkey,
+        record=Jsonb(dict(record)),
+        object_id=object_id,
+        gift_id=gift_id,
+    )
+    return bool(added)
+
+
+def get(conn: Connection, mention_uri: str) -> Reply | None:
+    return _reply(_SQL.get(conn, mention_uri=mention_uri))
+
+
+def by_uri(conn: Connection, uri: str) -> Reply | None:
+    """The reply that was posted under this at:// URI."""
+    return _reply(_SQL.by_uri(conn, uri=uri))
+
+
+def rkey_taken(conn: Connection, account: str, rkey: str) -> bool:
+    """Whether the reply to some mention has this record key."""
+    return bool(_SQL.rkey_taken(conn, account=account, rkey=rkey))
+
+
+def mark_sent(conn: Connection, mention_uri: str, uri: str, cid: str) -> bool:
+    return bool(_SQL.mark_sent(conn, mention_uri=mention_uri, uri=uri, cid=cid))
+
+
+def withhold(conn: Connection, mention_uri: str, reason: str) -> bool:
+    """Notes why a reply is not sent; False when it has been sent or withheld already."""
+    return bool(_SQL.withhold(conn, mention_uri=mention_uri, reason=clean(reason, REASON_LENGTH)))
+
+
+def _reply(row: dict[str, Any] | None) -> Reply | None:
+    return Reply(**{**row, "state": ReplyState(row["state"])}) if row else None
