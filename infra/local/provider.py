@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from pulumi.provider.experimental import provider as protocol
 from pulumi.provider.experimental.provider import (
@@ -44,7 +44,7 @@ class LocalProvider(protocol.Provider):
         return protocol.ConfigureResponse(accept_secrets=True, supports_preview=True)
 
     async def check(self, request: protocol.CheckRequest) -> CheckResponse:
-        found = operations.check(request.type, request.name, plain(request.new_inputs))
+        found = operations.check(own_type(request), request.name, plain(request.new_inputs))
         return CheckResponse(
             inputs=request.new_inputs,
             failures=[CheckFailure(failure.property, failure.reason) for failure in found],
@@ -61,11 +61,11 @@ class LocalProvider(protocol.Provider):
                 delete_before_replace=True,  # both would want the same ports
                 detailed_diff={"root": PropertyDiff(kind, input_diff=True)},
             )
-        difference = await self._call(operations.diff, request.type, request.name, new)
+        difference = await self._call(operations.diff, own_type(request), request.name, new)
         keys = set(difference.keys)
         if not has_unknown(new):
             # What another engine deployed meanwhile is still news to this engine's state.
-            keys |= set(changed(request.type, _inputs_of(old, new), new))
+            keys |= set(changed(own_type(request), _inputs_of(old, new), new))
         if difference.change is Change.CREATE or old.get("state", "ready") not in _GOOD_STATES:
             keys.add("state")
         return DiffResponse(
@@ -87,15 +87,15 @@ class LocalProvider(protocol.Provider):
         root = request.properties.get("root") or request.inputs.get("root")
         if root is None or not isinstance(root.value, str):
             raise LocalError("importing is not supported: run `up`, which adopts what is there")
-        found = await self._call(operations.read, request.type, request.name, root.value)
+        found = await self._call(operations.read, own_type(request), request.name, root.value)
         if found is None:
             return ReadResponse(resource_id="")
-        live = wrap(found, SECRET_OUTPUTS.get(request.type, ()))
+        live = wrap(found, SECRET_OUTPUTS.get(own_type(request), ()))
         return ReadResponse(request.resource_id, {**request.properties, **live}, request.inputs)
 
     async def delete(self, request: protocol.DeleteRequest) -> None:
         root = plain(request.properties)["root"]
-        await self._call(operations.delete, request.type, request.name, root)
+        await self._call(operations.delete, own_type(request), request.name, root)
 
     async def cancel(self) -> None:
         self._cancelled.set()
@@ -105,7 +105,7 @@ class LocalProvider(protocol.Provider):
     ) -> Properties:
         outputs = await self._call(
             operations.ensure,
-            request.type,
+            own_type(request),
             request.name,
             plain(inputs),
             preview=request.preview,
@@ -113,11 +113,21 @@ class LocalProvider(protocol.Provider):
             progress=partial(self._report, request.urn),
             cancelled=self._cancelled,
         )
-        return {**inputs, **wrap(outputs, SECRET_OUTPUTS.get(request.type, ()))}
+        return {**inputs, **wrap(outputs, SECRET_OUTPUTS.get(own_type(request), ()))}
 
     async def _call(self, operation: Callable[..., T], *args: Any, **options: Any) -> T:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, partial(operation, *args, **options))
+
+
+class _Request(Protocol):
+    @property
+    def type(self) -> str: ...
+
+
+def own_type(request: _Request) -> str:
+    """The resource's own type; in a URN it follows those of its parents (`A$B$own`)."""
+    return request.type.rsplit("$", 1)[-1]
 
 
 def _inputs_of(state: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
