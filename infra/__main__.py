@@ -18,9 +18,13 @@ try:
 except (ConfigError, PreflightError) as error:
     raise pulumi.RunError(str(error)) from None
 
+UNLIMITED = (10**9, 10**9)
+
 config, phase, target = stack.config, stack.phase, stack.target
 
-bluesky = Bluesky("bluesky", BlueskyArgs(account=stack.bluesky_account), target)
+bluesky = Bluesky(
+    "bluesky", BlueskyArgs(account=stack.bluesky_account, limits=stack.bluesky_limits), target
+)
 
 database = Postgres(
     "postgres", PostgresArgs("etcetera", phase.postgres, external_url=stack.database_url), target
@@ -43,6 +47,7 @@ app = Workload(
         public_url=stack.public_url,
         operator=config.operator,
         ingest=config.bluesky_ingest,
+        write_points=None if stack.bluesky_limits else UNLIMITED,
     ),
     target,
 )
@@ -60,4 +65,4 @@ pulumi.export("database_url", database.outputs.url)
 pulumi.export("replica_urls", database.outputs.replica_urls)
 pulumi.export("redis_url", redis.outputs.url if redis else pulumi.Output.secret(""))
 pulumi.export("endpoints", {**bluesky.outputs.endpoints, "metrics": app.outputs.metrics})
-pulumi.export("slo", asdict(phase.objectives))
+pulumi.export("slo", {k: v for k, v in asdict(phase.objectives).items() if v is not None})

@@ -145,6 +145,12 @@ class StackConfig(BaseModel):
         description="where mentions come from; use notifications or firehose",
     )
 
+    bluesky_limits: Literal["on", "off"] = Field(
+        default="on",
+        description="whether the network on this machine has the write limits of bsky.social and "
+        "the bot keeps to them; use on, or off for load and fault tests",
+    )
+
     postgres_binaries: AbsolutePath | None = Field(
         default=None,
         description="folder with initdb and postgres, such as /usr/lib/postgresql/17/bin; "

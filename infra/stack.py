@@ -73,6 +73,11 @@ class Stack:
         return _secret(self.config.redis_url)
 
     @property
+    def bluesky_limits(self) -> bool:
+        """Whether the write limits of bsky.social apply; they always do outside this machine."""
+        return self.config.bluesky_limits == "on" or self.bluesky_account is not None
+
+    @property
     def bluesky_account(self) -> Account | None:
         """The bot's account elsewhere; None means a network on this machine."""
         config = self.config

@@ -43,6 +43,7 @@ def build(
             "PDS_PORT": str(pds),
             "APPVIEW_PORT": str(appview),
             "DATA_FOLDER": "{folder}/data",
+            "RATE_LIMITS": "on" if args.limits else "off",
             "DATABASE_URL": database.outputs.url,
             "ACCOUNTS": password.value.apply(
                 lambda value: json.dumps(

@@ -17,9 +17,10 @@ class Account:
 
 @dataclass(frozen=True)
 class BlueskyArgs:
-    """`account`: use this one and run no network."""
+    """`account`: use this one and run no network. `limits`: those of bsky.social apply."""
 
     account: Account | None = None
+    limits: bool = True
 
 
 @dataclass(frozen=True)

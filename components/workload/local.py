@@ -41,6 +41,12 @@ def build(
         "BLUESKY_INGEST": args.ingest,
         "BLUESKY_POLL_SECONDS": "0.5",
     }
+    if args.write_points is not None:
+        hour, day = args.write_points
+        bot |= {
+            "BLUESKY_WRITE_POINTS_HOUR": str(hour),
+            "BLUESKY_WRITE_POINTS_DAY": str(day),
+        }
 
     migrated = Task(
         f"{name}-migrations",

@@ -13,7 +13,11 @@ from infra.phases import Phase, WorkloadSize
 
 @dataclass(frozen=True)
 class WorkloadArgs:
-    """`redis` is None in a phase without one: the app then queues and caches without it."""
+    """`redis` is None in a phase without one: the app then queues and caches without it.
+
+    `write_points`: what the bot may spend on Bluesky per hour and per day; None means the app's
+    defaults, which are the limits of bsky.social.
+    """
 
     phase: Phase
     size: WorkloadSize
@@ -23,6 +27,7 @@ class WorkloadArgs:
     public_url: str
     operator: str
     ingest: str
+    write_points: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Secp256k1Keypair } from '@atproto/crypto'
 import bsky from '@atproto/bsky'
+import { isTransient } from './database.mjs'
 
 const SCHEMA = 'appview'
 const CURSOR_SAVE_MS = 250
 const RETRY_MS = 500
+const ATTEMPTS = 4
 
 const signingKey = (secrets) => Secp256k1Keypair.import(secrets.appviewKey)
 
@@ -162,18 +164,15 @@ class Cursor {
 const surviveDatabaseRestarts = ({ firehose }) => {
   const index = firehose.opts.handleEvent
   firehose.opts.handleEvent = async (event) => {
-    for (;;) {
+    for (let attempt = 1; ; attempt += 1) {
       try {
         return await index(event)
       } catch (error) {
-        if (!isTransient(error)) throw error
+        if (!isTransient(error) && attempt >= ATTEMPTS) throw error
         await sleep(RETRY_MS)
       }
     }
   }
+  firehose.opts.onError = (error) =>
+    console.error(`bluesky: skipped an event: ${(error.cause ?? error).message}`)
 }
-
-// Network errors, and the SQLSTATE classes of lost connections, read-only servers, conflicts,
-// exhausted resources and shutdowns.
-const isTransient = ({ code = '', message = '' }) =>
-  /^(E[A-Z]{4,}$|08|25006|40|53|57)/.test(code) || /^Connection terminated/.test(message)

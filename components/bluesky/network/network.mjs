@@ -16,6 +16,7 @@ import './sqlite.mjs'
 import { randomUUID } from 'node:crypto'
 import { ensureAccounts } from './accounts.mjs'
 import { dropOldNetwork, registerAppView, startAppView } from './appview.mjs'
+import { isTransient } from './database.mjs'
 import { Identity } from './identity.mjs'
 import { createPds, resolveHandlesBy } from './pds.mjs'
 import { startPlc } from './plc.mjs'
@@ -30,9 +31,16 @@ const fail = (error) => {
   process.exit(1)
 }
 
-// Crash on the unexpected: everything is on disk and a restart takes seconds.
-process.on('uncaughtException', fail)
-process.on('unhandledRejection', fail)
+let ready = false
+
+// Crash on the unexpected: everything is on disk and a restart takes seconds. But connections that
+// PostgreSQL ends while it restarts are made anew when needed.
+const onError = (error) => {
+  if (ready && isTransient(error)) say(`lost a connection: ${error.message}`)
+  else fail(error)
+}
+process.on('uncaughtException', onError)
+process.on('unhandledRejection', onError)
 process.umask(0o077)
 process.noDeprecation = true // warnings for the authors of the packages
 
@@ -70,7 +78,6 @@ const server = await createPds({
 })
 resolveHandlesBy(server, server.ctx.idResolver, ...appview.idResolvers)
 
-let ready = false
 server.app.get('/readyz', async (_request, response) => {
   const healthy = ready && (await fetch(`${appview.url}/xrpc/_health`).catch(() => null))?.ok
   response.status(healthy ? 200 : 503).json({ ready: Boolean(healthy) })
