@@ -15,7 +15,6 @@ from typing import Any
 import psycopg
 import structlog
 from atproto import CAR, FirehoseSubscribeReposClient, models, parse_subscribe_repos_message
-from atproto_subscription import MessageFrame
 from psycopg_pool import PoolTimeout
 
 from app.bot.bluesky import POST, Bluesky
@@ -112,8 +111,8 @@ class Firehose:
         with self._database.transaction() as tx:
             cursor = cursors.get(tx.conn, SOURCE)
             stored = store(tx, found, bot, cursor.updated_at if cursor else utcnow())
-            if deleted:
-                mentions.mark_deleted(tx.conn, deleted)
+            for uri in deleted:
+                mentions.mark_deleted(tx.conn, uri)
             if seq is not None:
                 cursors.put(tx.conn, SOURCE, str(seq))
         if stored:
@@ -169,7 +168,7 @@ class Reader:
             self.future_cursor = "FutureCursor" in repr(error) or "FutureCursor" in str(error)
             log.warning("firehose closed", error=repr(error))
 
-    def _on_message(self, frame: MessageFrame) -> None:
+    def _on_message(self, frame: Any) -> None:
         event = read_event(frame, self._bot)
         while not self._stopped.is_set():
             try:
@@ -184,7 +183,7 @@ class Reader:
         log.warning("event skipped", error=repr(error)[:500])
 
 
-def read_event(frame: MessageFrame, bot: Bot) -> Event:
+def read_event(frame: Any, bot: Bot) -> Event:
     """Decodes an event; raises whatever the decoders raise on one that is malformed."""
     message = parse_subscribe_repos_message(frame)
     if isinstance(message, models.ComAtprotoSyncSubscribeRepos.Info):

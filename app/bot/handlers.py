@@ -25,7 +25,7 @@ from app.domain import accounts, claims, gifts
 from app.errors import Reject, Retry
 from app.limits import Verdict
 from app.metrics import COMMANDS
-from app.models import Job, Mention, Reply, User
+from app.models import Gift, Job, Mention, Reply, User
 from app.repository import mentions, objects
 from app.repository import replies as stored_replies
 from app.settings import Settings
@@ -86,6 +86,7 @@ class CommandHandler:
         self, settings: Settings, database: Database, bluesky: Bluesky, cache: Cache
     ) -> None:
         self._url = settings.public_url
+        self._secret = settings.secret_key
         self._database = database
         self._bluesky = bluesky
         self._cache = cache
@@ -192,7 +193,7 @@ class CommandHandler:
         # The time Bluesky had the post, which is checked on arrival: a claim that waited while we
         # were down counts for its own day.
         now = mention.indexed_at
-        outcome = claims.claim(tx, user, mention.uri, now)
+        outcome = claims.claim(tx, user, mention.uri, now, secret=self._secret)
         match outcome:
             case claims.Claimed(thing):
                 self._cache.claimed(tx, did=user.did, object_id=thing.id)
@@ -209,26 +210,26 @@ class CommandHandler:
             query = self._shown(tx, request.mention) or ""
         if person is None or not query:
             return voice.gift_incomplete(replace(command, object_query=query)), "Incomplete"
+        if person.did == self._bluesky.did or person.handle == self._bluesky.handle:
+            return voice.to_bot(), "ToBot"
         if profile is None:
             return voice.nobody(person.handle or person.did or ""), "Nobody"
-        if profile.did == self._bluesky.did:
-            return voice.to_bot(), "ToBot"
         if profile.is_bot or profile.blocked:
             return voice.recipient_unavailable(profile.handle), "RecipientUnavailable"
         outcome = gifts.offer(
             tx, user, profile.did, profile.handle, query, request.mention.uri, utcnow()
         )
         match outcome:
-            case gifts.Offered(gift, thing):
-                self._cache.offered(
-                    tx, giver_did=user.did, recipient_did=profile.did, object_id=thing.id
-                )
+            case gifts.Offered(gift, thing, replaced):
+                for offer in (gift, replaced):
+                    if offer is not None:
+                        self._offers_changed(tx, offer)
                 answer = voice.offered(gift, thing)
             case gifts.NotOwner():
                 answer = voice.not_owner(query)
-            case gifts.NoSuchObject(suggestions):
+            case gifts.NoSuchObject(_, suggestions):
                 answer = voice.no_such_object(query, suggestions)
-            case gifts.Ambiguous(matches):
+            case gifts.Ambiguous(_, matches):
                 answer = voice.ambiguous(query, matches, person)
             case gifts.ToSelf():
                 answer = voice.to_self()
@@ -250,28 +251,33 @@ class CommandHandler:
                 answer = voice.nothing_pending()
             case gifts.Several(pending):
                 answer = voice.several_pending(pending)
-            case gifts.Expired():
-                answer = voice.gift_expired()
+            case gifts.Expired(gift):
+                self._offers_changed(tx, gift)
+                answer = voice.gift_expired(gift)
         return answer, type(outcome).__name__
 
     def _decline(self, tx: Transaction, user: User, mention: Mention, voice: Voice) -> _Done:
         outcome = gifts.decline(tx, user, self._meant(tx, mention), utcnow())
         match outcome:
             case gifts.Declined(gift):
-                self._cache.offered(
-                    tx,
-                    giver_did=gift.giver_did,
-                    recipient_did=user.did,
-                    object_id=gift.object_id,
-                )
+                self._offers_changed(tx, gift)
                 answer = voice.declined(gift)
             case gifts.NothingPending():
                 answer = voice.nothing_pending()
             case gifts.Several(pending):
                 answer = voice.several_pending(pending)
-            case gifts.Expired():
-                answer = voice.gift_expired()
+            case gifts.Expired(gift):
+                self._offers_changed(tx, gift)
+                answer = voice.gift_expired(gift)
         return answer, type(outcome).__name__
+
+    def _offers_changed(self, tx: Transaction, gift: Gift) -> None:
+        self._cache.offered(
+            tx,
+            giver_did=gift.giver_did,
+            recipient_did=gift.recipient_did,
+            object_id=gift.object_id,
+        )
 
     def _meant(self, tx: Transaction, mention: Mention) -> UUID | None:
         """The offer in the post that a mention answers; None where it answers something else."""

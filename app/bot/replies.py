@@ -84,7 +84,6 @@ def store(
 class Sent:
     """The reply is on Bluesky."""
 
-    rkey: str
     ref: Ref
 
 
@@ -139,26 +138,26 @@ class ReplyHandler:
             return Settled()
         rkey, existing = self._place(draft)
         if existing is not None:
-            return Sent(rkey, existing)
+            return Sent(existing)
         if draft.opted_out and not job.payload.get("farewell"):
             return Withheld("opted out")
         if withheld := self._forbidden(draft.mention):
             return withheld
         self._budget.reserve(budget.PUT, job.priority)
         record = self._complete(draft)
-        return Sent(rkey, self._bluesky.put_post(rkey, record, self._budget.learn))
+        return Sent(self._bluesky.put_post(rkey, record, self._budget.learn))
 
     def apply(self, tx: Transaction, job: Job, prepared: Outcome) -> None:
         """Records the outcome in the transaction that finishes the job."""
         match prepared:
-            case Sent(rkey, ref):
-                replies.mark_sent(tx.conn, job.key, rkey, ref.uri, ref.cid)
+            case Sent(ref):
+                replies.mark_sent(tx.conn, job.key, ref.uri, ref.cid)
                 mention = mentions.get(tx.conn, job.key)
                 tx.on_commit(lambda: _measure(job, mention))
             case Withheld(reason, deleted):
                 replies.withhold(tx.conn, job.key, reason)
                 if deleted:
-                    mentions.mark_deleted(tx.conn, [job.key])
+                    mentions.mark_deleted(tx.conn, job.key)
                 log.info("reply withheld", mention=job.key, reason=reason)
                 tx.on_commit(lambda: REPLIES.labels(outcome="withheld").inc())
             case Settled():

@@ -10,6 +10,7 @@ from uuid import UUID
 from app.bot.commands import Gift as GiftCommand
 from app.bot.commands import Person, Topic, format_command
 from app.bot.richtext import Link, Mention, Name, Part, compose, shorten
+from app.ids import short
 from app.models import Gift, Object, Rarity, User
 
 SYMBOLS = {
@@ -116,11 +117,14 @@ class Voice:
             ". Reply to the post with the one you mean.",
         )
 
-    def gift_expired(self, gift: Gift | None = None) -> Answer:
-        what: tuple[Part, ...] = (
-            ("The offer of the ", Name(gift.object_name)) if gift else ("That offer",)
+    def gift_expired(self, gift: Gift) -> Answer:
+        return self._say(
+            "The offer of the ",
+            Name(gift.object_name),
+            " has run out. ",
+            Name(f"@{gift.giver_handle}"),
+            " can offer it to you again.",
         )
-        return self._say(*what, " has run out. Its owner can offer it to you again.")
 
     def not_owner(self, query: str) -> Answer:
         return self._say(
@@ -131,7 +135,7 @@ class Voice:
             " or ask me for “inventory”.",
         )
 
-    def no_such_object(self, query: str, suggestions: Sequence[str]) -> Answer:
+    def no_such_object(self, query: str, suggestions: Sequence[Object]) -> Answer:
         if not suggestions:
             return self._say(
                 "I could not find “",
@@ -143,15 +147,15 @@ class Voice:
             "I could not find “",
             Name(query),
             "” among your objects. Did you mean ",
-            *_listed([Name(name) for name in suggestions], last=" or "),
+            *_listed([Name(thing.name) for thing in suggestions], last=" or "),
             "?",
         )
 
     def ambiguous(self, query: str, matches: Sequence[Object], person: Person) -> Answer:
         parts: list[Part] = []
         for thing in matches[:_SHOWN]:
-            parts += [", " if parts else "", self._link(thing), f" ({str(thing.id)[-8:]})"]
-        command = format_command(GiftCommand(person, str(matches[0].id)[-8:])) if matches else ""
+            parts += [", " if parts else "", self._link(thing), f" ({short(thing.id)})"]
+        command = format_command(GiftCommand(person, short(matches[0].id))) if matches else ""
         return self._say(
             "You have more than one “",
             Name(query),
