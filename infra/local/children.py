@@ -2,14 +2,17 @@
 
 import ctypes
 import os
+import signal
 import subprocess
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from infra.local import procfs
 from infra.local.errors import LocalError
+from infra.local.procfs import Seen
 
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -59,10 +62,24 @@ class Children:
             self._own.discard(child.pid)
         return status
 
-    def reap_orphans(self) -> None:
-        """Takes the inherited dead out of the process table."""
+    def end_orphans(self) -> None:
+        """Kills the inherited. Only when nothing of ours runs: then they belong to nobody."""
+        left = True
+        while left:
+            everyone = procfs.everybody()
+            self.reap_orphans(everyone)
+            left = False
+            for seen in procfs.descendants([os.getpid()], everyone):
+                if not seen.zombie:
+                    left = True
+                    with suppress(ProcessLookupError):
+                        os.kill(seen.pid, signal.SIGKILL)
+            time.sleep(0.01 if left else 0)
+
+    def reap_orphans(self, everyone: Iterable[Seen]) -> None:
+        """Takes the inherited dead among everyone out of the process table."""
         with self._lock:
-            for seen in procfs.everybody():
+            for seen in everyone:
                 if seen.zombie and seen.parent == os.getpid() and seen.pid not in self._own:
                     with suppress(ChildProcessError):
                         os.waitpid(seen.pid, os.WNOHANG)

@@ -119,8 +119,12 @@ def ensure(
         raise LocalError("; ".join(f"{fail.property}: {fail.reason}" for fail in wrong))
     spec = parse(type_, inputs)
     store = Store(spec.root)
-    with store.locked():
-        record = _put(store, name, spec)
+    try:
+        with store.locked():
+            record = _put(store, name, spec)
+    except LocalError:
+        _dissolve(store)  # a refusal leaves no trace
+        raise
     if isinstance(spec, SecretSpec):
         return {"value": record.value}
     wait = _Wait(store, record, spec, progress or (lambda _: None), cancelled)

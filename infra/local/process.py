@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import cast
@@ -12,6 +13,7 @@ from typing import cast
 from infra.local import probes, procfs
 from infra.local.errors import LocalError
 from infra.local.ports import refuse_held
+from infra.local.procfs import Seen
 from infra.local.runner import Runner, log
 from infra.local.spec import Initialize, ProcessSpec, Stop
 from infra.local.store import Record, now
@@ -29,6 +31,7 @@ PATIENCE = 5
 class ProcessRunner(Runner):
     _child: "subprocess.Popen[bytes] | None" = None
     _pid = 0
+    _kin: frozenset[Seen] = frozenset()
 
     def converge(self) -> None:
         backoff, attempt = Backoff(), 0
@@ -59,15 +62,23 @@ class ProcessRunner(Runner):
         if self._pid == 0:
             self._adopt()
         if self._pid:
+            self.meet(procfs.everybody())
             stop = cast(ProcessSpec, self.record.spec()).stop if self.recorded else Stop()
             self.show("stopping")
             self._signal(stop.signal)
             self._signal("SIGCONT")  # a stopped process could not hear the first
             self._await_death(stop.timeout_seconds)
-        procfs.end(self.workshop.folder, session=self._pid, grace=STRAGGLER_SECONDS)
+        self._sweep(STRAGGLER_SECONDS)
         self._forget_child()
         if not self.removing:
             self.show("stopped", pid=0, birth="", running="")
+
+    def meet(self, everyone: Collection[Seen]) -> None:
+        """Remembers descendants: one that daemonises can cut every tie but this."""
+        if self._pid:
+            living = self._kin.intersection(everyone)
+            known = [self._pid, *(one.pid for one in living)]
+            self._kin = living | procfs.descendants(known, everyone)
 
     def _adopt(self) -> None:
         """Finds the process that an earlier supervisor started, even one it had not noted."""
@@ -193,7 +204,7 @@ class ProcessRunner(Runner):
 
     def _bury(self) -> bool:
         status = self.workshop.wait(self._child) if self._child else None
-        procfs.end(self.workshop.folder, session=self._pid)
+        self._sweep()
         self._forget_child()
         reason = explain(status)
         log(f"{self.name}: {reason}")
@@ -225,6 +236,10 @@ class ProcessRunner(Runner):
                 return
         log(f"{self.name}: did not stop within {seconds:g} s; killing it")
         self._signal("SIGKILL")
+
+    def _sweep(self, grace: float = 0) -> None:
+        procfs.end(self.workshop.folder, session=self._pid, kin=self._kin, grace=grace)
+        self._kin = frozenset()
 
     def _forget_child(self) -> None:
         if self._child:

@@ -9,8 +9,9 @@ import os
 import signal
 import time
 from collections import defaultdict
+from collections.abc import Collection, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -24,14 +25,17 @@ _PROC = Path("/proc")
 
 @dataclass(frozen=True)
 class Seen:
-    """A process at one moment. `birth` tells it from a later one with the same pid."""
+    """A process at one moment; equal to the same process at another moment.
+
+    `birth` tells it from a later one with the same pid.
+    """
 
     pid: int
-    parent: int
-    session: int
-    terminal: int
-    zombie: bool
     birth: str
+    parent: int = field(compare=False)
+    session: int = field(compare=False)
+    terminal: int = field(compare=False)
+    zombie: bool = field(compare=False)
 
 
 def look(pid: int) -> Seen | None:
@@ -76,22 +80,37 @@ def marks(pid: int) -> dict[str, str]:
     }
 
 
-def members(folder: Path, session: int = 0) -> list[Seen]:
-    """The living processes that belong to the folder, or to the session its leader left."""
+def descendants(of: Iterable[int], everyone: Iterable[Seen]) -> set[Seen]:
+    """Those among everyone that these processes have started, directly or not."""
+    children: defaultdict[int, list[Seen]] = defaultdict(list)
+    for one in everyone:
+        children[one.parent].append(one)
+    found: set[Seen] = set()
+    queue = list(of)
+    while queue:
+        for child in children[queue.pop()]:
+            if child not in found:
+                found.add(child)
+                queue.append(child.pid)
+    return found
+
+
+def members(folder: Path, session: int = 0, kin: Collection[Seen] = ()) -> list[Seen]:
+    """The living processes that belong to the folder.
+
+    Also those of the session that a leader left, and those of `kin` that still live: relatives
+    seen earlier, which nothing may connect with the folder any more.
+    """
     seen = {one.pid: one for one in everybody() if not one.zombie}
     spared = _ancestors(seen)
-    found = {pid for pid in seen if pid not in spared and _belongs(seen[pid], folder)}
+    found = {
+        pid
+        for pid, one in seen.items()
+        if pid not in spared and (one in kin or _belongs(one, folder))
+    }
     sessions = {seen[pid].session for pid in found if seen[pid].session == pid} | {session}
     found |= {pid for pid, one in seen.items() if one.session and one.session in sessions}
-    children: defaultdict[int, list[int]] = defaultdict(list)
-    for one in seen.values():
-        children[one.parent].append(one.pid)
-    queue = list(found)
-    while queue:
-        for pid in children[queue.pop()]:
-            if pid not in found:
-                found.add(pid)
-                queue.append(pid)
+    found |= {one.pid for one in descendants(found, seen.values())}
     return [seen[pid] for pid in found - spared]
 
 
@@ -104,14 +123,14 @@ def started_for(folder: Path) -> tuple[Seen, str] | None:
     return None
 
 
-def end(folder: Path, *, session: int = 0, grace: float = 0) -> None:
-    """Ends all processes of the folder: SIGTERM for `grace` seconds, then SIGKILL.
+def end(folder: Path, *, session: int = 0, kin: Collection[Seen] = (), grace: float = 0) -> None:
+    """Ends all `members` of the folder: SIGTERM for `grace` seconds, then SIGKILL.
 
     Returns when they are gone. Raises `LocalError` when one survives, as in uninterruptible sleep.
     """
     began = time.monotonic()
     asked: set[int] = set()
-    while left := members(folder, session):
+    while left := members(folder, session, kin):
         waited = time.monotonic() - began
         for one in left:
             if waited >= grace:

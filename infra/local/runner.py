@@ -2,12 +2,14 @@
 
 import threading
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
 from infra.local import procfs
 from infra.local.children import Children
 from infra.local.errors import LocalError
+from infra.local.procfs import Seen
 from infra.local.store import Record, Status, Store, now
 from infra.local.workshop import Alarm, Workshop
 
@@ -62,6 +64,9 @@ class Runner(ABC):
     def join(self) -> None:
         self._thread.join()
         self.alarm.close()
+
+    def meet(self, everyone: Collection[Seen]) -> None:  # noqa: B027 (not every kind cares)
+        """Learns whom its process has started, from a look at all processes."""
 
     @abstractmethod
     def converge(self) -> None:

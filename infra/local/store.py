@@ -102,6 +102,7 @@ class Store:
         """Makes the folders and holds the lock under which `desired` changes."""
         descriptor = self._acquire()
         try:
+            self._make_folders()
             yield
         finally:
             os.close(descriptor)
@@ -173,11 +174,16 @@ class Store:
         try:
             while (descriptor := self._try_to_acquire()) is None:
                 pass
+        except OSError as error:
+            raise _unwritable(self.root, error) from error
+        return descriptor
+
+    def _make_folders(self) -> None:
+        try:
             for folder in (self.desired, self._status, self._run, self._logs):
                 folder.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             raise _unwritable(self.root, error) from error
-        return descriptor
 
     def _try_to_acquire(self) -> int | None:
         """None when the folder was dissolved under our feet."""
@@ -185,7 +191,7 @@ class Store:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o600)
         except (FileNotFoundError, FileExistsError):
-            if self.root.exists() and not self.root.is_dir():
+            if os.path.lexists(self.root) and not self.root.is_dir():
                 raise
             return None
         fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from infra.local import logs
+from infra.local import logs, procfs
 from infra.local.children import Children
 from infra.local.errors import LocalError
 from infra.local.process import ProcessRunner
@@ -108,13 +108,16 @@ class Supervisor:
         with self._store.locked():
             if not self._converge():
                 return False
+            self._children.end_orphans()
             self._store.dissolve()
             release()
             return True
 
     def _do_chores(self) -> None:
-        self._children.reap_orphans()
-        for name in list(self._runners):
+        everyone = procfs.everybody()
+        self._children.reap_orphans(everyone)
+        for name, runner in self._runners.items():
+            runner.meet(everyone)
             with suppress(OSError):
                 logs.rotate(self._store.log(name))
         with suppress(OSError):
@@ -129,6 +132,7 @@ class Supervisor:
         for runner in self._runners.values():
             runner.stop()
             runner.join()
+        self._children.end_orphans()
 
 
 _held: list[int] = []

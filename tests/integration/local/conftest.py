@@ -1,0 +1,113 @@
+"""A stack folder of real processes, checked after every test to have left nothing behind."""
+
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.local import operations, procfs
+from infra.local.store import Store
+from infra.local.supervisor import watched
+
+PROCESS, TASK, SECRET = "local:index:Process", "local:index:Task", "local:index:Secret"
+
+_ports = count(21100)
+
+
+def free_port() -> int:
+    for port in _ports:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port
+    raise AssertionError("unreachable")
+
+
+def eventually(holds: Callable[[], object], seconds: float = 10) -> float:
+    """Waits until it holds and returns the seconds that took."""
+    began = time.monotonic()
+    while not holds():
+        assert time.monotonic() - began < seconds, f"not so within {seconds} s"
+        time.sleep(0.01)
+    return time.monotonic() - began
+
+
+class Stack:
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.store = Store(root)
+
+    def process(self, name: str, *command: str, **inputs: Any) -> dict[str, Any]:
+        """Ensures a process; without a command it sleeps."""
+        argv = list(command) or ["sleep", "1000"]
+        return operations.ensure(PROCESS, name, {"root": str(self.root), "command": argv, **inputs})
+
+    def task(self, name: str, script: str, **inputs: Any) -> dict[str, Any]:
+        argv = ["sh", "-c", script]
+        return operations.ensure(TASK, name, {"root": str(self.root), "command": argv, **inputs})
+
+    def server(self, name: str, port: int, **inputs: Any) -> dict[str, Any]:
+        """Ensures a small HTTP server, probed often so that tests need not wait."""
+        inputs = {
+            "ports": [port],
+            "ready": {"http": f"http://127.0.0.1:{port}/"},
+            "liveness": {"intervalSeconds": 0.2, "failures": 2},
+            "stop": {"timeoutSeconds": 1},
+            **inputs,
+        }
+        argv = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", str(port)]
+        return self.process(name, *argv, **inputs)
+
+    def read(self, name: str, type_: str = PROCESS) -> dict[str, Any]:
+        found = operations.read(type_, name, self.root)
+        assert found is not None
+        return found
+
+    def log(self, name: str) -> str:
+        return self.store.log(name).read_text()
+
+    def supervisor(self) -> int:
+        return int(self.store.supervisor_lock.read_text())
+
+    def kill_supervisor(self) -> None:
+        os.kill(self.supervisor(), signal.SIGKILL)
+        eventually(lambda: not watched(self.store))
+
+    def destroy(self) -> None:
+        for entry in reversed(operations.entries(self.root)):
+            operations.delete(entry.type, entry.name, self.root)
+
+    def processes(self) -> list[int]:
+        """All processes that belong to any folder of the stack."""
+        mine = str(self.root)
+        return [
+            seen.pid
+            for seen in procfs.everybody()
+            if not seen.zombie
+            and (
+                procfs.marks(seen.pid).get(procfs.FOLDER_MARKER, "").startswith(mine)
+                or _works_in(seen.pid, mine)
+            )
+        ]
+
+
+def _works_in(pid: int, folder: str) -> bool:
+    try:
+        return str(Path(f"/proc/{pid}/cwd").readlink()).startswith(folder)
+    except OSError:
+        return False
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[Stack]:
+    stack = Stack(tmp_path / "stack")
+    yield stack
+    stack.destroy()
+    assert not stack.root.exists()
+    assert stack.processes() == []
