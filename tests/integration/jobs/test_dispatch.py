@@ -138,8 +138,8 @@ def test_ids_that_redis_lost_are_leased_directly(
 ) -> None:
     del relay, never_redispatch
     for n in range(5):
-        add(database, f"job {n}")
-    eventually(lambda: len(on_stream(redis_url, Priority.NORMAL)) == 5)
+        add(database, f"job {n}", priority=Priority.HIGH)  # which no ageing dispatches again
+    eventually(lambda: len(on_stream(redis_url, Priority.HIGH)) == 5)
     with redis.Redis.from_url(redis_url) as client:
         client.flushall()
     with running(database, redis_settings, {"test": Do(record)}):
