@@ -6,6 +6,7 @@ Where a read goes is decided here and nowhere else, so that later phases change 
 from __future__ import annotations
 
 import select
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeAlias
@@ -17,6 +18,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from app.errors import Unavailable
+from app.metrics import DATABASE_TIMEOUTS, DATABASE_WAIT_SECONDS
 from app.settings import Settings
 
 Connection: TypeAlias = psycopg.Connection[DictRow]
@@ -86,7 +88,7 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """Commits at the end of the block and then runs the callbacks; rolls back on an error."""
-        with self._pool.connection() as conn:
+        with self._checked_out() as conn:
             tx = Transaction(conn)
             with conn.transaction():
                 yield tx
@@ -96,9 +98,26 @@ class Database:
     def read(self, *, fresh: bool = False) -> Iterator[Connection]:
         """A read-only connection. `fresh` asks for the primary: decisions and read-your-writes."""
         del fresh  # one server until phase 2
-        with self._pool.connection() as conn:
+        with self._checked_out() as conn:
             conn.read_only = True
             yield conn
+
+    @contextmanager
+    def _checked_out(self) -> Iterator[Connection]:
+        """A pooled connection, with the wait for it measured."""
+        began = time.monotonic()
+        try:
+            conn = self._pool.getconn()
+        except PoolTimeout:
+            DATABASE_TIMEOUTS.inc()
+            raise
+        finally:
+            DATABASE_WAIT_SECONDS.observe(time.monotonic() - began)
+        try:
+            with conn:
+                yield conn
+        finally:
+            self._pool.putconn(conn)
 
     def stats(self) -> dict[str, int]:
         """Figures of the pool, as psycopg_pool names them (`pool_size`, `requests_waiting`...)."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from app.db import Connection
 from app.jobs.queries import SQL
 from app.models import Priority
+
+if TYPE_CHECKING:
+    from app.db import Connection
 
 
 @dataclass(frozen=True, slots=True)
