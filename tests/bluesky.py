@@ -26,6 +26,7 @@ from typing import Self
 import httpx
 import psutil
 
+from components.bluesky.local import NODE_OPTIONS
 from components.bluesky.people import Notification, Person, Post, Ref
 from infra.local import binaries
 from tests.servers import free_port
@@ -105,7 +106,7 @@ class LocalBluesky:
         }
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [str(part) for part in [*_until_we_die(), binaries.node(), PROGRAM]],
+                [str(part) for part in [*_until_we_die(), binaries.node(), *NODE_OPTIONS, PROGRAM]],
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -14,6 +14,7 @@ from infra.phases import PostgresSize
 
 NETWORK = Path(__file__).parent / "network"
 HANDLE = "etcetera.test"
+NODE_OPTIONS = ["--max-semi-space-size=8"]  # saves 100 MB with Node 24
 
 
 def build(
@@ -37,7 +38,11 @@ def build(
     network = Process(
         name,
         root=str(target.root),
-        command=[str(binaries.node(target.binaries.node)), str(NETWORK / "network.mjs")],
+        command=[
+            str(binaries.node(target.binaries.node)),
+            *NODE_OPTIONS,
+            str(NETWORK / "network.mjs"),
+        ],
         environment={
             "PLC_PORT": str(target.port("bluesky-plc")),
             "PDS_PORT": str(pds),

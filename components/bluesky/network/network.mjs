@@ -22,7 +22,7 @@ import { createPds, resolveHandlesBy } from './pds.mjs'
 import { startPlc } from './plc.mjs'
 import { readSettings } from './settings.mjs'
 
-const STOP_MS = 4000
+const STOP_MS = 3000
 
 const say = (text) => console.error(`bluesky: ${text}`)
 
