@@ -9,10 +9,10 @@ from flask import Blueprint
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from app.models import Category, Rarity, Region
+from app.repository.users import valid_did
 from app.web import views
 from app.web.context import reads
 from app.web.cursors import Cursor
-from app.repository.users import valid_did
 from app.web.names import did_of_name, search_words
 from app.web.openapi import Api
 from app.web.reads import ObjectFilter

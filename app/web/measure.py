@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections import Counter, deque
+from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -103,8 +103,8 @@ def totals() -> Totals:
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     else:
         registry = REGISTRY
-    requests: Counter[float] = Counter()
-    failures, lookups, hits = 0.0, 0.0, 0.0
+    requests: defaultdict[float, float] = defaultdict(float)
+    failures = lookups = hits = 0.0
     for name, labels, value in _samples(registry):
         if name == "etcetera_web_request_seconds_bucket":
             requests[float(labels["le"])] += value

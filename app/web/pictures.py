@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from functools import cache, lru_cache
-from pathlib import Path
+from functools import lru_cache
 from uuid import UUID
 
 from flask import Blueprint, Response
@@ -18,14 +16,8 @@ from app.web.http import PICTURE_SECURITY
 blueprint = Blueprint("pictures", __name__, url_prefix="/objects/<uuid:object_id>")
 
 
-@cache
-def version() -> str:
-    """Changes with the way of drawing, so that pictures kept elsewhere follow it."""
-    return hashlib.sha256(Path(picture.__file__).read_bytes()).hexdigest()[:8]
-
-
 def address(object_id: UUID, form: str = "svg") -> str:
-    return f"/objects/{object_id}/picture.{form}?v={version()}"
+    return f"/objects/{object_id}/picture.{form}?v={picture.version()}"
 
 
 @blueprint.get("/picture.svg")

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
-from app.repository.users import INVALID_HANDLE
 from app.models import Category, Priority, Rarity, Region, TransactionKind
+from app.repository.users import INVALID_HANDLE
 
 T = TypeVar("T")
 

@@ -52,9 +52,7 @@ class World:
             )
         return outcome.gift.id
 
-    def give(
-        self, giver: User, recipient: User, thing: Object, at: datetime | None = None
-    ) -> None:
+    def give(self, giver: User, recipient: User, thing: Object, at: datetime | None = None) -> None:
         at = at or datetime.now(UTC)
         gift = self.offer(giver, recipient, thing, at)
         with self.database.transaction() as tx:
@@ -92,9 +90,13 @@ def populate(world: World, now: datetime) -> list[User]:
     for back in range(9, -1, -1):
         for index, person in enumerate(people[: 6 - back % 4]):
             at = now - timedelta(days=back, minutes=7 * index + back)
-            thing = world.claim(person, at if at.date() == (now - timedelta(days=back)).date() else now)
+            thing = world.claim(
+                person, at if at.date() == (now - timedelta(days=back)).date() else now
+            )
             if (back + index) % 4 == 1:
-                world.give(person, people[(index + 2) % len(people)], thing, at + timedelta(minutes=3))
+                world.give(
+                    person, people[(index + 2) % len(people)], thing, at + timedelta(minutes=3)
+                )
             elif (back + index) % 7 == 3:
                 world.offer(person, people[(index + 1) % len(people)], thing, now)
     return people

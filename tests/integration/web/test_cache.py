@@ -1,0 +1,341 @@
+"""Decides that the cache is never wrong for long and never in the way: one load for many readers,
+changes visible after their commit and only then, and a lost Redis that nobody notices."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from uuid import uuid4
+
+import pytest
+import redis
+from flask.testing import FlaskClient
+from pydantic import TypeAdapter
+
+from app.cache import WORLD, Cache, Kind, object_scope, user_scope
+from app.db import Database
+from app.settings import Settings
+from app.web import create_app
+from tests.integration.web.world import World
+from tests.servers import ValkeyServer, valkey_server
+
+pytestmark = pytest.mark.integration
+
+NUMBER = Kind("number", TypeAdapter(int))
+THING = uuid4()
+
+
+class Source:
+    """What is behind the cache: counts how often it is asked."""
+
+    def __init__(self, seconds: float = 0) -> None:
+        self.value = 0
+        self.loads = 0
+        self.fresh: list[bool] = []
+        self._seconds = seconds
+        self._guard = threading.Lock()
+
+    def load(self, fresh: bool) -> int:
+        with self._guard:
+            self.loads += 1
+            self.fresh.append(fresh)
+        value = self.value
+        time.sleep(self._seconds)
+        return value
+
+
+@pytest.fixture
+def own_valkey() -> Iterator[ValkeyServer]:
+    """A Valkey that may be hurt."""
+    with valkey_server() as server:
+        yield server
+
+
+@contextmanager
+def paused(pid: int) -> Iterator[None]:
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def eventually(check: Callable[[], bool], seconds: float = 5) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if check():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_a_value_is_loaded_once_and_then_remembered(cache: Cache) -> None:
+    source = Source()
+    assert [cache.get(NUMBER, WORLD, "n", source.load) for _ in range(5)] == [0] * 5
+    assert source.loads == 1
+
+
+def test_on_a_cold_key_many_readers_make_one_load(redis_url: str) -> None:
+    source = Source(seconds=0.2)
+    processes = [Cache(redis_url) for _ in range(4)]  # as many connections as processes have
+    with ThreadPoolExecutor(24) as readers:
+        jobs = [
+            readers.submit(processes[index % 4].get, NUMBER, WORLD, "n", source.load)
+            for index in range(24)
+        ]
+        assert {job.result() for job in jobs} == {0}
+    assert source.loads == 1
+
+
+def test_on_an_outdated_key_one_loads_and_nobody_else_waits(
+    cache: Cache, database: Database
+) -> None:
+    source = Source(seconds=0.3)
+    cache.get(NUMBER, object_scope(THING), "n", source.load)
+    source.value = 1
+    with database.transaction() as tx:
+        cache.claimed(tx, did="did:plc:otto", object_id=THING)
+
+    def read() -> tuple[int, float]:
+        began = time.monotonic()
+        value = cache.get(NUMBER, object_scope(THING), "n", source.load)
+        return value, time.monotonic() - began
+
+    with ThreadPoolExecutor(8) as readers:
+        answers = [job.result() for job in [readers.submit(read) for _ in range(8)]]
+    assert source.loads == 2
+    assert sorted(value for value, _ in answers) == [0] * 7 + [1]
+    assert max(took for value, took in answers if value == 0) < 0.2
+    assert cache.get(NUMBER, object_scope(THING), "n", source.load) == 1
+
+
+@pytest.mark.parametrize(
+    ("event", "scopes"),
+    [
+        ("claimed", {object_scope(THING), user_scope("did:plc:a"), WORLD}),
+        ("offered", {object_scope(THING), user_scope("did:plc:a"), user_scope("did:plc:b")}),
+        ("gifted", {object_scope(THING), user_scope("did:plc:a"), user_scope("did:plc:b"), WORLD}),
+        ("account_changed", {user_scope("did:plc:a"), WORLD}),
+    ],
+)
+def test_an_event_outdates_what_shows_it_and_nothing_else(
+    cache: Cache, database: Database, event: str, scopes: set[str]
+) -> None:
+    everything = [object_scope(THING), user_scope("did:plc:a"), user_scope("did:plc:b"), WORLD]
+    everything += [object_scope(uuid4()), user_scope("did:plc:c")]
+    sources = {scope: Source() for scope in everything}
+    for scope, source in sources.items():
+        cache.get(NUMBER, scope, "n", source.load)
+    with database.transaction() as tx:
+        if event == "claimed":
+            cache.claimed(tx, did="did:plc:a", object_id=THING)
+        elif event == "account_changed":
+            cache.account_changed(tx, did="did:plc:a")
+        else:
+            getattr(cache, event)(
+                tx, giver_did="did:plc:a", recipient_did="did:plc:b", object_id=THING
+            )
+    for scope, source in sources.items():
+        cache.get(NUMBER, scope, "n", source.load)
+    assert {scope for scope, source in sources.items() if source.loads == 2} == scopes
+
+
+def test_a_rollback_outdates_nothing(cache: Cache, database: Database) -> None:
+    source = Source()
+    cache.get(NUMBER, WORLD, "n", source.load)
+    with contextlib.suppress(ZeroDivisionError), database.transaction() as tx:
+        cache.claimed(tx, did="did:plc:a", object_id=THING)
+        _ = 1 / 0
+    cache.get(NUMBER, WORLD, "n", source.load)
+    assert source.loads == 1
+
+
+def test_a_load_that_began_before_a_commit_is_not_kept_as_current(
+    cache: Cache, database: Database
+) -> None:
+    source = Source()
+
+    def slow(fresh: bool) -> int:
+        value = source.load(fresh)
+        source.value = 1
+        with database.transaction() as tx:
+            cache.claimed(tx, did="did:plc:a", object_id=THING)
+        return value  # what was true before the commit
+
+    assert cache.get(NUMBER, WORLD, "n", slow) == 0
+    assert cache.get(NUMBER, WORLD, "n", source.load) == 1
+
+
+def test_right_after_a_change_loads_ask_for_the_primary(cache: Cache, database: Database) -> None:
+    source = Source()
+    cache.get(NUMBER, WORLD, "n", source.load)
+    with database.transaction() as tx:
+        cache.claimed(tx, did="did:plc:a", object_id=THING)
+    cache.get(NUMBER, WORLD, "n", source.load)
+    assert source.fresh == [False, True]
+
+
+def test_a_value_of_another_release_is_loaded_anew(cache: Cache) -> None:
+    words = Kind("number", TypeAdapter(str))
+    assert cache.get(words, WORLD, "n", lambda _: "many") == "many"
+    assert cache.get(NUMBER, WORLD, "n", Source().load) == 0
+
+
+def test_what_a_load_raises_reaches_the_reader_and_is_not_kept(cache: Cache) -> None:
+    def fail(_: bool) -> int:
+        raise LookupError
+
+    for _ in range(2):
+        with pytest.raises(LookupError):
+            cache.get(NUMBER, WORLD, "n", fail)
+    assert cache.get(NUMBER, WORLD, "n", Source().load) == 0
+
+
+def test_a_value_lives_as_long_as_it_was_told(redis_url: str) -> None:
+    cache, source = Cache(redis_url, seconds=0.2), Source()
+    cache.get(NUMBER, WORLD, "n", source.load)
+    time.sleep(0.3)
+    cache.get(NUMBER, WORLD, "n", source.load)
+    assert source.loads == 2
+
+
+def test_keys_of_one_scope_share_a_slot_of_a_cluster(cache: Cache, redis_url: str) -> None:
+    cache.get(NUMBER, user_scope("did:plc:a"), "n", Source().load)
+    cache.get(NUMBER, user_scope("did:plc:a"), "m", Source().load)
+    keys = redis.Redis.from_url(redis_url).keys()
+    tags = {key.partition(b"{")[2].partition(b"}")[0] for key in keys}
+    assert tags == {b"user:did:plc:a"}
+
+
+def test_a_killed_redis_is_not_noticed(own_valkey: ValkeyServer) -> None:
+    cache, source = Cache(own_valkey.url()), Source()
+    cache.get(NUMBER, WORLD, "n", source.load)
+    os.kill(own_valkey.pid, signal.SIGKILL)
+    source.value = 1
+    began = time.monotonic()
+    assert [cache.get(NUMBER, WORLD, "n", source.load) for _ in range(50)] == [1] * 50
+    assert time.monotonic() - began < 1
+    assert not cache.ping()
+    cache.close()
+
+
+def test_a_redis_that_hangs_delays_one_moment_only(own_valkey: ValkeyServer) -> None:
+    cache, source = Cache(own_valkey.url()), Source()
+    cache.get(NUMBER, WORLD, "n", source.load)
+    with paused(own_valkey.pid):
+        began = time.monotonic()
+        for _ in range(50):
+            cache.get(NUMBER, WORLD, "n", source.load)
+        assert time.monotonic() - began < 1.5
+    assert eventually(cache.ping)
+    cache.close()
+
+
+def test_a_load_runs_once_even_when_redis_dies_meanwhile(own_valkey: ValkeyServer) -> None:
+    cache, source = Cache(own_valkey.url()), Source()
+
+    def load(fresh: bool) -> int:
+        os.kill(own_valkey.pid, signal.SIGKILL)
+        return source.load(fresh)
+
+    assert cache.get(NUMBER, WORLD, "n", load) == 0
+    assert source.loads == 1
+    cache.close()
+
+
+def test_nothing_from_before_an_outage_is_trusted_after_it(
+    own_valkey: ValkeyServer, database: Database
+) -> None:
+    reader, writer = Cache(own_valkey.url()), Cache(own_valkey.url())
+    source = Source()
+    reader.get(NUMBER, WORLD, "n", source.load)
+    writer.get(NUMBER, WORLD, "n", source.load)
+    with paused(own_valkey.pid):
+        source.value = 1
+        with database.transaction() as tx:
+            writer.claimed(tx, did="did:plc:a", object_id=THING)  # does not arrive
+        assert reader.get(NUMBER, WORLD, "n", source.load) == 1
+    assert eventually(reader.ping)
+    assert reader.get(NUMBER, WORLD, "n", source.load) == 1
+    reader.close()
+    writer.close()
+
+
+def test_a_change_that_redis_missed_is_told_when_it_is_back(
+    own_valkey: ValkeyServer, database: Database
+) -> None:
+    reader, writer = Cache(own_valkey.url()), Cache(own_valkey.url())
+    source = Source()
+    reader.get(NUMBER, WORLD, "n", source.load)
+    with paused(own_valkey.pid):
+        source.value = 1
+        with database.transaction() as tx:
+            writer.claimed(tx, did="did:plc:a", object_id=THING)
+    # The reader asked nothing meanwhile, so it knows of no outage.
+    assert eventually(lambda: reader.get(NUMBER, WORLD, "n", source.load) == 1)
+    reader.close()
+    writer.close()
+
+
+def test_claims_and_gifts_are_on_the_pages_at_once(
+    cached_client: FlaskClient, database: Database, cache: Cache
+) -> None:
+    world = World(database, cache)
+    otto, wren = world.person("otto.test"), world.person("wren.test")
+    for path in ("/", "/@otto.test", "/@wren.test", "/leaderboard", "/objects", "/api/v1/stats"):
+        cached_client.get(path)
+    thing = world.claim(otto)
+    began = time.monotonic()
+
+    def shows(path: str, text: str) -> bool:
+        return eventually(lambda: text in cached_client.get(path).text, seconds=1)
+
+    for path in ("/", "/@otto.test", "/objects", "/api/v1/claims/today"):
+        assert shows(path, str(thing.id)), path
+    assert shows(f"/objects/{thing.id}", "@otto.test")
+    world.give(otto, wren, thing)
+    for path in ("/@wren.test", f"/objects/{thing.id}", "/", "/leaderboard"):
+        assert shows(path, "@wren.test"), path
+    assert eventually(lambda: str(thing.id) not in cached_client.get("/@otto.test").text, 1)
+    assert time.monotonic() - began < 3
+
+
+def test_the_site_goes_on_without_redis(
+    make_settings: Callable[..., Settings], database: Database, own_valkey: ValkeyServer
+) -> None:
+    settings = make_settings(phase=1, redis_url=own_valkey.url())  # with rate limits
+    client = create_app(settings, database).test_client()
+    thing = World(database).claim(World(database).person("otto.test"))
+    assert client.get("/readyz").get_json() == {"status": "ok", "database": "ok", "redis": "ok"}
+    assert client.get("/").status_code == 200
+    os.kill(own_valkey.pid, signal.SIGKILL)
+    for path in (
+        "/",
+        "/@otto.test",
+        f"/objects/{thing.id}",
+        "/search?q=a",
+        "/api/v1/live",
+        "/status",
+    ):
+        for _ in range(3):
+            began = time.monotonic()
+            assert client.get(path).status_code == 200, path
+            assert time.monotonic() - began < 1, path
+    ready = client.get("/readyz")
+    assert (ready.status_code, ready.get_json()["status"]) == (200, "degraded")
+    assert "Running, with a part missing" in client.get("/status").text
+
+
+def test_the_hit_rate_is_measured(cached_client: FlaskClient) -> None:
+    for _ in range(5):
+        cached_client.get("/leaderboard")
+    metrics = cached_client.get("/metrics").text
+    hits = 'etcetera_cache_requests_total{region="leaderboard",result="hit"}'
+    assert float(metrics.split(hits)[1].split("\n")[0]) >= 4
+    assert 'etcetera_web_request_seconds_count{endpoint="/leaderboard",status="200"}' in metrics
