@@ -1,7 +1,7 @@
 """What the bot asks of Bluesky. Answers are plain JSON: one odd record must not spoil a whole page.
 
-Every call has a timeout and raises only `Retry` (rate limits, outages) or `Reject` (the server says
-that this request can never succeed).
+Every call has a timeout and raises only `Retry` (rate limits, outages), `Reject` (the server says
+that this request can never succeed) or `BrokenError` (the server fails at it).
 """
 
 import json
@@ -28,7 +28,7 @@ from atproto_client.request import Response
 from app.bot.sessions import SessionKeeper
 from app.clock import utcnow
 from app.db import Database
-from app.errors import Reject, Retry
+from app.errors import EtceteraError, Reject, Retry
 from app.metrics import RATE_LIMITED
 from app.settings import Settings
 
@@ -37,7 +37,7 @@ POST = "app.bsky.feed.post"
 _OUTAGE = timedelta(seconds=5)
 _BAD_LOGIN = timedelta(minutes=2)
 _UNKNOWN_RESET = timedelta(minutes=1)
-_TOO_LARGE = 413
+_TOO_LARGE, _BROKEN = 413, 500
 
 log = structlog.get_logger(__name__)
 
@@ -181,6 +181,10 @@ class Bluesky:
         return _translated(attempt, self.handle)
 
 
+class BrokenError(EtceteraError):
+    """The server fails at a request, now or always: tried again, but not for ever."""
+
+
 class Limited(Retry):
     """The server answered 429; its headers say when it will take more."""
 
@@ -286,6 +290,8 @@ def _translated(call: Callable[[], T], account: str) -> T:
     except RequestErrorBase as error:
         if error.response is not None and error.response.status_code < 500:
             raise Reject(f"Bluesky refuses the request: {error}") from error
+        if error.response is not None and error.response.status_code == _BROKEN:
+            raise BrokenError(f"Bluesky fails at the request: {error}") from error
         raise Retry(_OUTAGE, f"Bluesky has an error: {error}") from error
     except AtProtocolError as error:
         raise Retry(_OUTAGE, f"Bluesky's session cannot be used: {error!r}") from error

@@ -87,7 +87,7 @@ class SessionKeeper:
         with self._database.transaction() as tx:
             stored_sessions.lock(tx.conn, self.handle)
             stored = self._decrypt(stored_sessions.get(tx.conn, self.handle))
-            fresh = refused is None or stored is None or stored.access_jwt != refused.access_jwt
+            fresh = refused is None or stored is None or stored.refresh_jwt != refused.refresh_jwt
             if stored and fresh and _lasts(stored):
                 return self._use(stored)
             session = (stored and self._refresh(stored)) or self._create()

@@ -10,6 +10,6 @@ ON CONFLICT (source) DO UPDATE SET position = excluded.position, updated_at = no
 -- name: drop(source)!
 DELETE FROM cursors WHERE source = :source;
 
--- name: lead$
+-- name: lead()$
 -- Whether this session is (now) the one that reads mentions; the lock goes with the session.
 SELECT pg_try_advisory_lock(hashtext('bluesky.ingest'));

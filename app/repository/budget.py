@@ -1,14 +1,11 @@
 """Write points spent per account and minute."""
 
 from datetime import datetime
-from pathlib import Path
-from typing import Any
-
-import aiosql
 
 from app.db import Connection
+from app.repository import load
 
-_SQL: Any = aiosql.from_path(Path(__file__).parent.parent / "queries" / "budget.sql", "psycopg")
+_SQL = load("budget")
 
 
 def lock(conn: Connection, account: str) -> None:

@@ -2,14 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
-from typing import Any
-
-import aiosql
 
 from app.db import Connection
+from app.repository import load
 
-_SQL: Any = aiosql.from_path(Path(__file__).parent.parent / "queries" / "cursors.sql", "psycopg")
+_SQL = load("cursors")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,9 @@
 """The bot accounts' sessions, as encrypted bytes."""
 
-from pathlib import Path
-from typing import Any
-
-import aiosql
-
 from app.db import Connection
+from app.repository import load
 
-_SQL: Any = aiosql.from_path(Path(__file__).parent.parent / "queries" / "sessions.sql", "psycopg")
+_SQL = load("sessions")
 
 
 def lock(conn: Connection, handle: str) -> None:

@@ -32,7 +32,8 @@ HANDLES = {"@etc.test": BOT, "@bob.test": BOB, "@☕️.بوب.test": BOB}
 
 def linked(text: str) -> list[dict[str, object]]:
     """Facets for the handles above, as clients make them."""
-    raw, facets = text.encode(), []
+    raw = text.encode()
+    facets: list[dict[str, object]] = []
     for handle, did in HANDLES.items():
         at = raw.find(handle.encode())
         while at >= 0:
