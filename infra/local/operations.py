@@ -181,7 +181,7 @@ def delete(type_: str, name: str, root: str | Path) -> None:
             if record.type == SecretSpec.type:
                 store.remove(name)
             else:
-                store.put(dataclasses.replace(record, removed=True))
+                store.mark_removed(name)
     while (record := store.get(name)) is not None and record.removed:
         summon(store)
         time.sleep(_POLL_SECONDS)

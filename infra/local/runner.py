@@ -3,6 +3,7 @@
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -123,5 +124,5 @@ _printing = threading.Lock()
 
 def log(message: str) -> None:
     """A line in the supervisor's own log."""
-    with _printing:
+    with _printing, suppress(OSError):  # the disk may be full
         print(now(), message, flush=True)  # noqa: T201

@@ -1,7 +1,7 @@
 """What is wanted and what is there, on disk: the source of recovery of both engines.
 
 root/                      0700
-    desired/NAME.json      what `ensure` asked for
+    desired/NAME.json      what `ensure` asked for; NAME.removed while it is taken down
     status/NAME.json       what the supervisor sees
     run/NAME/              the process's folder, with its data
     logs/NAME.log[.N]
@@ -36,7 +36,7 @@ class Record:
 
     `sequence` is its place in the order of first creation; `attempt` grows each time it is asked
     for anew, which makes the supervisor try again at once; `value` is the text of a secret.
-    A removed resource keeps its record until its processes and its folder are gone.
+    A removed resource keeps its record, with how to stop it, until its folder is gone.
     """
 
     type: str
@@ -109,20 +109,35 @@ class Store:
 
     def records(self) -> list[Record]:
         """All records in the order of first creation."""
-        found = [self.get(name) for name in _names(self.desired)]
+        found = [self.get(name) for name in {*_names(self.desired)}]
         return sorted((r for r in found if r is not None), key=lambda record: record.sequence)
 
     def get(self, name: str) -> Record | None:
-        content = _read(self.desired / f"{name}.json")
-        return None if content is None else Record(**content)
+        for removed, suffix in ((False, "json"), (True, "removed")):
+            content = _read(self.desired / f"{name}.{suffix}")
+            if content is not None:
+                return Record(**{**content, "removed": removed})
+        return None
 
     def put(self, record: Record) -> None:
         """Call it with the lock held."""
         write_atomically(self.desired / f"{record.name}.json", json.dumps(asdict(record)))
+        (self.desired / f"{record.name}.removed").unlink(missing_ok=True)
+
+    def mark_removed(self, name: str) -> None:
+        """Call it with the lock held. Works on a full disk, where destroying may be the cure."""
+        path = self.desired / f"{name}.json"
+        try:
+            path.replace(path.with_suffix(".removed"))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise _unwritable(path, error) from error
 
     def remove(self, name: str) -> None:
         """Call it with the lock held."""
-        (self.desired / f"{name}.json").unlink(missing_ok=True)
+        for suffix in ("json", "removed"):
+            (self.desired / f"{name}.{suffix}").unlink(missing_ok=True)
 
     def next_sequence(self) -> int:
         return max((record.sequence for record in self.records()), default=0) + 1
@@ -250,4 +265,4 @@ def _children(folder: Path) -> list[Path]:
 
 
 def _names(folder: Path) -> list[str]:
-    return [path.stem for path in _children(folder) if path.suffix == ".json"]
+    return [path.stem for path in _children(folder) if path.suffix in (".json", ".removed")]

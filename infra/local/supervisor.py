@@ -8,6 +8,7 @@ stops everything, last started first, and keeps what is wanted for the next time
 """
 
 import fcntl
+import hashlib
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 from infra.local import logs, procfs
@@ -44,14 +46,18 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._terminated.set())
         log(f"supervisor {os.getpid()} watches {self._store.root}")
-        chores = 0.0
+        chores, seen = 0.0, 0
         while not self._terminated.is_set():
+            due = time.monotonic() - chores > CHORES_SECONDS
             try:
-                if self._converge() and self._dissolved():
+                news = self._store.desired.stat().st_mtime_ns
+                finished = not all(runner.busy for runner in self._runners.values())
+                if (due or finished or news != seen) and self._converge() and self._dissolved():
                     return
+                seen = news
             except (LocalError, OSError) as error:
                 log(str(error))
-            if time.monotonic() - chores > CHORES_SECONDS:
+            if due:
                 self._do_chores()
                 chores = time.monotonic()
             self._terminated.wait(POLL_SECONDS)
@@ -154,7 +160,7 @@ def _hold(store: Store) -> bool:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if store.supervisor_lock.stat().st_ino == os.fstat(descriptor).st_ino:
                 os.ftruncate(descriptor, 0)
-                os.write(descriptor, f"{os.getpid()}\n".encode())
+                os.write(descriptor, f"{os.getpid()} {_edition()}\n".encode())
                 _held.append(descriptor)
                 return True
         os.close(descriptor)
@@ -178,8 +184,11 @@ def watched(store: Store) -> bool:
 
 
 def summon(store: Store) -> None:
-    """Makes sure that a supervisor lives, starting one if needed. Raises `LocalError`."""
-    if watched(store) or not store.exists():
+    """Makes sure that a supervisor lives, starting one if needed. Raises `LocalError`.
+
+    One that runs other code than ours, from before an upgrade, is replaced; processes stay.
+    """
+    if not store.exists() or (watched(store) and not _replaced(store)):
         return
     with _output(store) as output:
         starter = subprocess.Popen(
@@ -202,6 +211,29 @@ def summon(store: Store) -> None:
         raise LocalError(
             f"the supervisor of {store.root} did not start:\n{logs.tail(store.supervisor_log)}"
         )
+
+
+def _replaced(store: Store) -> bool:
+    """Ends a supervisor that runs other code than ours; its processes live on."""
+    with store.locked():
+        try:
+            pid, edition = store.supervisor_lock.read_text().split()
+        except (OSError, ValueError):
+            return False  # it is just starting or ending
+        if edition == _edition() or not watched(store):
+            return False
+        with suppress(ProcessLookupError):
+            os.kill(int(pid), signal.SIGKILL)
+        while watched(store):
+            time.sleep(0.01)
+        return True
+
+
+@cache
+def _edition() -> str:
+    """Identifies the code of the local target."""
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:12]
 
 
 @contextmanager

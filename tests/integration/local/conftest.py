@@ -73,7 +73,7 @@ class Stack:
         return self.store.log(name).read_text()
 
     def supervisor(self) -> int:
-        return int(self.store.supervisor_lock.read_text())
+        return int(self.store.supervisor_lock.read_text().split()[0])
 
     def kill_supervisor(self) -> None:
         os.kill(self.supervisor(), signal.SIGKILL)

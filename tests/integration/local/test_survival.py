@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from infra.local import operations, procfs
+from infra.local.errors import LocalError
 from infra.local.operations import Change
 from infra.local.supervisor import summon, watched
 from tests.integration.local.conftest import PROCESS, Stack, eventually, free_port
@@ -202,3 +203,30 @@ def test_kills_at_random_moments_are_repaired_by_the_next_up(stack: Stack, seed:
     outputs = [stack.server(f"web{i}", port) for i, port in enumerate(ports)]
     assert [stack.server(f"web{i}", port) for i, port in enumerate(ports)] == outputs
     assert len(stack.processes()) == 3
+
+
+def test_a_supervisor_of_another_edition_is_replaced_and_its_processes_stay(stack: Stack) -> None:
+    first = stack.process("web")
+    old = stack.supervisor()
+    stack.store.supervisor_lock.write_text(f"{old} before-the-upgrade\n")
+    second = stack.process("other")
+    assert stack.supervisor() != old
+    assert stack.process("web") == first
+    assert sorted(stack.processes()) == sorted([first["pid"], second["pid"]])
+
+
+def test_a_full_disk_does_not_keep_a_stack_from_being_destroyed(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack.process("web")
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(LocalError, match="No space left on device"):
+            stack.process("other")
+        assert stack.read("web")["state"] == "ready"
+        operations.delete(PROCESS, "web", stack.root)
+    assert not stack.root.exists()

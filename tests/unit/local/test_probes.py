@@ -3,7 +3,7 @@
 import socket
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
@@ -22,12 +22,13 @@ def _answering(*parts: bytes) -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve() -> None:
-            connection, _ = server.accept()
-            with connection:
-                for part in parts:
-                    connection.sendall(part)
-                connection.recv(100)
-                connection.recv(100)
+            with suppress(OSError):  # closed by a test that has seen enough
+                connection, _ = server.accept()
+                with connection:
+                    for part in parts:
+                        connection.sendall(part)
+                    connection.recv(100)
+                    connection.recv(100)
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()

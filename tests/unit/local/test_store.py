@@ -152,3 +152,19 @@ def test_a_status_survives_its_writer(store: Store) -> None:
     found = store.status("a")
     assert found is not None
     assert (found.state, found.pid, found.files) == ("ready", 1, ["x"])
+
+
+def test_a_removed_record_is_kept_apart_until_it_is_wanted_again(store: Store) -> None:
+    with store.locked():
+        store.put(_record("web.json"))
+        store.mark_removed("web.json")
+        found = store.get("web.json")
+        assert found is not None
+        assert found.removed
+        assert [record.removed for record in store.records()] == [True]
+        store.put(_record("web.json"))
+        assert [record.removed for record in store.records()] == [False]
+        store.mark_removed("web.json")
+        store.mark_removed("web.json")
+        store.remove("web.json")
+        assert store.records() == []
