@@ -9,14 +9,26 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from gunicorn import glogging  # type: ignore[import-untyped]
 from prometheus_client import multiprocess
 
+from app import logs
 from app.settings import Settings
 
 if TYPE_CHECKING:
     from flask import Flask
 
 _settings = Settings.from_env(os.environ).require("port")
+logs.configure(_settings, "web")
+
+
+class Log(glogging.Logger):  # type: ignore[misc]
+    """gunicorn's own messages, in the format of all others."""
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        self.error_log.propagate = True
+
 
 bind = f"{_settings.host}:{_settings.port}"
 worker_class = "gthread"
@@ -30,9 +42,12 @@ backlog = 1024
 max_requests = 20_000  # bounds what a leak could cost; jitter keeps workers from ending together
 max_requests_jitter = 2_000
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: PTH112, S108
-proc_name = "etcetera-web"
+# The socket would lie in the home folder, which two stacks share.
+control_socket_disable = True
 # Requests are measured and logged by the app; gunicorn's own log says what its processes do.
 accesslog = None
+errorlog = None
+logger_class = Log
 loglevel = _settings.log_level
 
 
@@ -44,10 +59,7 @@ def child_exit(server: Any, worker: Any) -> None:  # noqa: ARG001 - gunicorn's s
 
 def application() -> Flask:
     """What gunicorn calls in each worker process."""
-    from app import logs
     from app.db import Database
     from app.web import create_app
 
-    settings = Settings.from_env(os.environ)
-    logs.configure(settings, "web")
-    return create_app(settings, Database.open(settings))
+    return create_app(_settings, Database.open(_settings))

@@ -121,6 +121,7 @@ DATABASE_TIMEOUTS = Counter(
 class DatabaseCollector(Collector):
     """Queue depth, dead letters and write points, read from the database at each scrape.
 
+    Every ingest and worker process tells them: take their maximum over instances, not their sum.
     When the database cannot be read these series are absent and `etcetera_database_up` is 0.
     """
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
 
 import httpx
 import psycopg
@@ -17,7 +20,8 @@ from app.health import HealthServer, Pulse
 from app.jobs.queue import Queue
 from app.models import Priority
 from app.settings import Settings
-from tests.integration.jobs.kit import add, states
+from tests.integration.jobs.kit import add, eventually, states
+from tests.servers import free_port
 
 pytestmark = pytest.mark.integration
 
@@ -99,15 +103,21 @@ def test_metrics_without_a_database_say_so(
     assert got["etcetera_database_up", ()] == 0
 
 
+def environment(settings: Settings) -> dict[str, str]:
+    """What every role needs, and nothing else."""
+    return {
+        "PATH": os.environ["PATH"],
+        "PHASE": "0",
+        "DATABASE_URL": settings.database_url.get_secret_value(),
+        "PUBLIC_URL": settings.public_url,
+        "SECRET_KEY": settings.secret_key.get_secret_value(),
+    }
+
+
 def app(settings: Settings | None, *words: str, **extra: str) -> subprocess.CompletedProcess[str]:
     env = {"PATH": os.environ["PATH"], **extra}
     if settings is not None:
-        env |= {
-            "PHASE": "0",
-            "DATABASE_URL": settings.database_url.get_secret_value(),
-            "PUBLIC_URL": settings.public_url,
-            "SECRET_KEY": settings.secret_key.get_secret_value(),
-        }
+        env |= environment(settings)
     return subprocess.run(
         [sys.executable, "-m", "app", *words],
         env=env,
@@ -158,6 +168,33 @@ def test_a_worker_says_what_only_it_needs(settings: Settings) -> None:
 def test_help_needs_no_environment(command: str) -> None:
     done = app(None, command, "--help")
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("options", [[], ["--reload", "--debug"]], ids=["gunicorn", "develop"])
+def test_the_web_role_serves_and_leaves_nothing_in_the_home_folder(
+    settings: Settings, database: Database, tmp_path: Path, options: list[str]
+) -> None:
+    del database  # migrated
+    port, home = free_port(), tmp_path / "home"
+    home.mkdir()
+    env = environment(settings) | {"HOME": str(home), "PORT": str(port)}
+    if not options:
+        env["PROMETHEUS_MULTIPROC_DIR"] = str(tmp_path / "metrics")
+    server = subprocess.Popen(
+        [sys.executable, "-m", "app", "web", *options], env=env, start_new_session=True
+    )
+
+    def serves() -> bool:
+        with suppress(httpx.TransportError):
+            return httpx.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
+        return False
+
+    try:
+        eventually(serves, 30)
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(20)
+    assert list(home.iterdir()) == []
 
 
 def test_migrating_twice_changes_nothing(
