@@ -42,7 +42,7 @@ def svg(thing: Portrayed) -> str:
             draw_rays() if legendary else "",
             circle(300, 290, 232, f"url(#{name}glow)"),
             shadow(),
-            '<g transform="translate(300 310) scale(1.12)">',
+            '<g transform="translate(300 306) scale(1.2)">',
             draw_thing(thing.category, draw, name),
             "</g>",
             draw_frame(thing.rarity),

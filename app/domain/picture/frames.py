@@ -8,7 +8,6 @@ from app.domain.picture.marks import (
     box,
     circle,
     diamond,
-    number,
     path,
     polar,
     polygon,
@@ -116,6 +115,4 @@ def _pips(rarity: Rarity) -> str:
 
 
 def shadow() -> str:
-    return (
-        f'<ellipse cx="300" cy="{number(462)}" rx="128" ry="20" fill="{INK}" fill-opacity=".28"/>'
-    )
+    return f'<ellipse cx="300" cy="462" rx="128" ry="20" fill="{INK}" fill-opacity=".28"/>'

@@ -14,7 +14,7 @@ Point = tuple[float, float]
 
 def number(value: float) -> str:
     text = f"{value:.1f}"
-    return text.removesuffix(".0").replace("-0.0", "0") if text != "-0.0" else "0"
+    return "0" if text == "-0.0" else text.removesuffix(".0")
 
 
 def path(d: str, fill: str = "none", stroke: str = "", width: float = LINE, more: str = "") -> str:
@@ -72,10 +72,11 @@ def diamond(x: float, y: float, r: float, slim: float = 0.7) -> str:
 
 
 def heart(x: float, y: float, r: float) -> str:
-    a, b, c = number(r * 0.9), number(r * 0.35), number(r)
+    tall, side = number(r * 1.15), number(r)
     return (
-        f"M{number(x)},{number(y + r * 0.8)}c-{c},-{a} -{c},-{number(r * 1.6)} 0,-{number(r * 1.15)}"
-        f"c{c},-{b} {c},{b} 0,{number(r * 1.15)}Z"
+        f"M{number(x)},{number(y + r * 0.8)}"
+        f"c-{side},-{number(r * 0.9)} -{side},-{number(r * 1.6)} 0,-{tall}"
+        f"c{side},-{number(r * 0.35)} {side},{number(r * 0.35)} 0,{tall}Z"
     )
 
 

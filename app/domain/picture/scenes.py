@@ -178,7 +178,8 @@ def _observatory(draw: Draw, s: Scenery) -> str:
     comet = draw.pick("comet", ((470, 96, 1), (130, 96, -1)))
     x, y, side = comet
     tail = path(
-        f"M{x},{y}Q{x + side * 50},{y - 30} {x + side * 96},{y - 36}Q{x + side * 46},{y - 10} {x},{y}Z",
+        f"M{x},{y}Q{x + side * 50},{y - 30} {x + side * 96},{y - 36}"
+        f"Q{x + side * 46},{y - 10} {x},{y}Z",
         s.glow,
         more='fill-opacity=".7"',
     )

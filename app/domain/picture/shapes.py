@@ -59,18 +59,20 @@ class Kit:
 
     def body(self, d: str, *, pattern: bool = True, fill: str = "", dark: str = "") -> str:
         """A solid in ink outline: lit from the upper left, with the object's own pattern."""
-        self._bodies += 1
-        clip = f"{self._name}{self._bodies}"
         fill, dark = fill or self.colours.body, dark or self.colours.dark
         inside = [
             path(d, dark),
             path(d, fill, more='transform="translate(-17 -9)"'),
             self._pattern() if pattern else "",
         ]
-        return (
-            f'<clipPath id="{clip}"><path d="{d}"/></clipPath>'
-            + group(inside, f'clip-path="url(#{clip})"')
-            + path(d, "none", INK)
+        return self.clipped(d, inside) + path(d, "none", INK)
+
+    def clipped(self, d: str, parts: list[str]) -> str:
+        """The parts as far as they are within the path."""
+        self._bodies += 1
+        clip = f"{self._name}{self._bodies}"
+        return f'<clipPath id="{clip}"><path d="{d}"/></clipPath>' + group(
+            parts, f'clip-path="url(#{clip})"'
         )
 
     def shine(self, d: str) -> str:
@@ -197,7 +199,10 @@ def _lantern(kit: Kit) -> str:
     c = kit.colours
     hoop = "M-40,-92C-58,-160 58,-160 40,-92"
     glass = "M-66,-62L66,-62L84,74L-84,74Z"
-    flame = "M0,58C-40,54 -40,14 -16,-8C-14,8 -4,8 -4,-2C-6,-22 4,-36 14,-44C12,-18 40,2 36,30C34,48 20,58 0,58Z"
+    flame = (
+        "M0,58C-40,54 -40,14 -16,-8C-14,8 -4,8 -4,-2C-6,-22 4,-36 14,-44"
+        "C12,-18 40,2 36,30C34,48 20,58 0,58Z"
+    )
     return "".join(
         (
             path(hoop, "none", INK, 20),
@@ -230,12 +235,12 @@ def _clock(kit: Kit) -> str:
     hands = "M0,6L{},{}M0,6L{},{}".format(
         *map(number, (*polar(0, 6, 36, (hour + minute / 60) / 12), *polar(0, 6, 56, minute / 60)))
     )
+    dome = "M-42,6A42,42 0 0 1 42,6Z"
     crowns = (
         (
-            path("M-62,-88A34,34 0 0 1 -112,-46Z", c.accent, INK),
-            path("M62,-88A34,34 0 0 0 112,-46Z", c.accent, INK),
-            path("M0,-112V-128", "none", INK, 12),
-            circle(0, -136, 12, c.accent, INK),
+            path(dome, c.accent, INK, more='transform="translate(-66 -90) rotate(-36)"'),
+            path(dome, c.accent, INK, more='transform="translate(66 -90) rotate(36)"'),
+            path("M0,-100V-124M-15,-126H15", "none", INK, 12),
         ),
         (
             inked("M-70,-72C-40,-150 40,-150 70,-72Z", c.dark),
@@ -292,7 +297,7 @@ def _gem(kit: Kit) -> str:
     cut = kit.draw.below("cut", 3)
     if cut == 0:
         outline = polygon(((-66, -88), (66, -88), (126, -20), (0, 124), (-126, -20)))
-        faces = (
+        faces: tuple[str, ...] = (
             path("M-66,-88L-40,-20L-126,-20Z", c.light),
             path("M-66,-88L0,-88L-40,-20Z", "#fffaf0", more='fill-opacity=".75"'),
             path("M66,-88L40,-20L126,-20Z", c.dark),
@@ -318,7 +323,10 @@ def _gem(kit: Kit) -> str:
             path("M-64,-74L-22,-56L-20,84L-58,70Z", c.light),
             path("M64,-74L24,-56L22,84L58,70Z", c.dark),
         )
-        edges = "M0,-132L-22,-56L-20,84L0,132L22,84L24,-56ZM-64,-74L-22,-56H24L64,-74M-58,70L-20,84H22L58,70"
+        edges = (
+            "M0,-132L-22,-56L-20,84L0,132L22,84L24,-56Z"
+            "M-64,-74L-22,-56H24L64,-74M-58,70L-20,84H22L58,70"
+        )
     glints = path(star(104, -92, 24, 4, 0.3) + star(-112, 72, 17, 4, 0.3), PAPER, INK, 4)
     return "".join(
         (
@@ -413,9 +421,9 @@ def _book(kit: Kit) -> str:
 def _kite(kit: Kit) -> str:
     c = kit.colours
     sail = polygon(((0, -142), (92, -44), (0, 86), (-92, -44)))
-    tail = "M0,86C30,108 -26,122 4,142C28,158 10,168 34,172"
+    tail = "M0,86C34,106 -34,126 2,150C30,168 -8,184 22,204"
     bows = "".join(
-        f"M{x},{y}l-20,-11v22ZM{x},{y}l20,-11v22Z" for x, y in ((3, 106), (-1, 132), (26, 164))
+        f"M{x},{y}l-20,-11v22ZM{x},{y}l20,-11v22Z" for x, y in ((9, 104), (-9, 136), (14, 176))
     )
     drawing = (
         path(tail, "none", INK, 5),
@@ -428,7 +436,9 @@ def _kite(kit: Kit) -> str:
         circle(0, -44, 27, PAPER, INK, 5),
         kit.emblem(0, -44, 17),
     )
-    return group(drawing, f'transform="translate(0 8) rotate({number(20 + kit.tilt(14))})"')
+    return group(
+        drawing, f'transform="translate(4 -12) scale(.94) rotate({number(20 + kit.tilt(14))})"'
+    )
 
 
 def _bottle(kit: Kit) -> str:
@@ -436,8 +446,8 @@ def _bottle(kit: Kit) -> str:
     outline = kit.draw.pick(
         "outline",
         (
-            "M-26,-104H26V-52C26,-32 78,-24 78,28V98C78,120 66,128 48,128H-48C-66,128 -78,120 -78,98V28"
-            "C-78,-24 -26,-32 -26,-52Z",
+            "M-26,-104H26V-52C26,-32 78,-24 78,28V98C78,120 66,128 48,128H-48"
+            "C-66,128 -78,120 -78,98V28C-78,-24 -26,-32 -26,-52Z",
             "M-26,-104H26V-46C88,-26 106,34 88,84C74,128 -74,128 -88,84C-106,34 -88,-26 -26,-46Z",
             "M-26,-104H26V-50L98,104C102,122 94,128 80,128H-80C-94,128 -102,122 -98,104L-26,-50Z",
         ),
@@ -446,8 +456,8 @@ def _bottle(kit: Kit) -> str:
         (
             inked(box(-20, -140, 40, 44, 6), "#c99a62"),
             kit.body(outline, pattern=False, fill="#e9f1e6", dark="#c6d8d0"),
-            f'<clipPath id="{kit._name}w"><path d="{outline}"/></clipPath>',
-            group(
+            kit.clipped(
+                outline,
                 [
                     path("M-120,6q30,-16 60,0t60,0t60,0t60,0V140H-120Z", c.body),
                     path("M-120,44q30,-12 60,0t60,0t60,0t60,0V140H-120Z", c.dark),
@@ -456,7 +466,6 @@ def _bottle(kit: Kit) -> str:
                     circle(54, 84, 7, c.light),
                     circle(-54, 92, 5, c.light),
                 ],
-                f'clip-path="url(#{kit._name}w)"',
             ),
             path(outline, "none", INK),
             inked(box(-34, -112, 68, 18, 8), c.accent),

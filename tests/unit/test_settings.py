@@ -1,0 +1,94 @@
+"""Decides: which environments are accepted, and that a refusal names every wrong variable with its
+fix and never a secret."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.errors import SettingsError
+from app.settings import Settings
+
+GOOD = {
+    "PHASE": "1",
+    "DATABASE_URL": "postgresql://user:hunter2@127.0.0.1:5432/etcetera",
+    "REDIS_URL": "redis://:hunter2@127.0.0.1:6379/0",
+    "PUBLIC_URL": "https://etcetera.exchange/",
+    "SECRET_KEY": "hunter2" * 8,
+}
+
+
+def refusal(**changes: str) -> str:
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_env(GOOD | changes)
+    return str(caught.value)
+
+
+def test_a_good_environment_is_read_with_defaults_for_the_rest() -> None:
+    settings = Settings.from_env(GOOD | {"UNRELATED": "x", "PORT": "8080", "LOG_LEVEL": "WARNING"})
+    assert (settings.phase, settings.port, settings.log_level) == (1, 8080, "warning")
+    assert settings.public_url == "https://etcetera.exchange"
+    assert settings.bluesky_ingest == "notifications"
+    assert settings.replica_urls == ()
+
+
+def test_an_empty_variable_counts_as_absent() -> None:
+    settings = Settings.from_env(GOOD | {"REDIS_URL": "", "PORT": " ", "WEB_WORKERS": ""})
+    assert (settings.redis_url, settings.port, settings.web_workers) == (None, None, 2)
+
+
+def test_everything_wrong_is_named_at_once_with_its_fix() -> None:
+    text = refusal(
+        PHASE="7", DATABASE_URL="mysql://x/y", SECRET_KEY="short", PORT="0", PUBLIC_URL=""
+    )
+    for name in ("PHASE", "DATABASE_URL", "SECRET_KEY", "PORT", "PUBLIC_URL is missing"):
+        assert name in text
+    assert "5 fix(es)" in text
+    assert "set a phase from 0 to 3" in text
+    assert "openssl rand -hex 32" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PHASE", "one"),
+        ("PHASE", "-1"),
+        ("DATABASE_URL", "etcetera"),
+        ("DATABASE_URL", "postgresql://user:hunter2@host:port/etcetera"),
+        ("REDIS_URL", "http://127.0.0.1"),
+        ("PUBLIC_URL", "etcetera.exchange"),
+        ("PORT", "70000"),
+        ("BLUESKY_INGEST", "pigeons"),
+        ("BLUESKY_HANDLE", "@etcetera.test"),
+        ("BLUESKY_HANDLE", "etcetera"),
+        ("BLUESKY_POLL_SECONDS", "0"),
+        ("DATABASE_POOL", "0"),
+        ("LOG_FORMAT", "xml"),
+        ("REPLICA_URLS", "postgresql://a/b,nonsense"),
+        ("REPLICA_URLS", "postgresql://a/b"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_the_variables_name(name: str, value: str) -> None:
+    text = refusal(**{name: value})
+    assert name in text
+    assert "1 fix(es)" in text
+
+
+@given(st.sampled_from(sorted(GOOD.keys() - {"PUBLIC_URL"})), st.text(min_size=1, max_size=50))
+def test_a_refusal_never_shows_a_secret(name: str, value: str) -> None:
+    try:
+        shown = repr(Settings.from_env(GOOD | {name: f"{value}hunter2", "PUBLIC_URL": "http://x"}))
+    except SettingsError as error:
+        shown = f"{error} {error.__cause__}"
+    assert "hunter2" not in shown
+
+
+def test_replicas_are_read_from_phase_2_on() -> None:
+    urls = "postgresql://u:p@a/b, postgresql://u:p@c/d,"
+    assert len(Settings.from_env(GOOD | {"PHASE": "2", "REPLICA_URLS": urls}).replica_urls) == 2
+
+
+def test_what_a_role_needs_is_demanded_by_name() -> None:
+    settings = Settings.from_env(GOOD | {"PORT": "8080"})
+    assert settings.require("port") is settings
+    with pytest.raises(SettingsError, match="BLUESKY_HANDLE is missing; set the bot's handle"):
+        settings.require("port", "bluesky_handle", "bluesky_password")
