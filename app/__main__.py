@@ -90,7 +90,6 @@ def _develop(settings: Settings, *, reload: bool, debug: bool) -> None:
 
 def _empty(folder: Path) -> None:
     """Figures of processes that are gone must not be counted again."""
-    folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.db"):
         old.unlink()
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -36,6 +37,10 @@ from app.jobs.stats import stats
 if TYPE_CHECKING:
     from app.db import Database
     from app.settings import Settings
+
+if _folder := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+    # Each metric below opens a file there.
+    Path(_folder).mkdir(parents=True, exist_ok=True)
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
