@@ -90,6 +90,9 @@ class LocalProvider(protocol.Provider):
         found = await self._call(operations.read, own_type(request), request.name, root.value)
         if found is None:
             return ReadResponse(resource_id="")
+        known_pid = plain(request.properties).get("pid", found.get("pid"))
+        if found.get("state") == "ready" and found.get("pid") != known_pid:
+            found["state"] = "restarted"  # it died and is back: a drift that a refresh should show
         live = wrap(found, SECRET_OUTPUTS.get(own_type(request), ()))
         return ReadResponse(request.resource_id, {**request.properties, **live}, request.inputs)
 

@@ -1,5 +1,6 @@
 """Decides that the local target comes through kills at any moment, with real processes."""
 
+import asyncio
 import os
 import random
 import signal
@@ -9,12 +10,16 @@ import time
 from pathlib import Path
 
 import pytest
+from pulumi.provider.experimental.property_value import PropertyValue
+from pulumi.provider.experimental.provider import ReadRequest
 
 from infra.local import operations, procfs
 from infra.local.errors import LocalError
 from infra.local.operations import Change
+from infra.local.provider import LocalProvider
 from infra.local.supervisor import summon, watched
-from tests.integration.local.conftest import PROCESS, Stack, eventually, free_port
+from infra.local.values import wrap
+from tests.integration.local.conftest import PROCESS, SECRET, Stack, eventually, free_port
 
 pytestmark = pytest.mark.integration
 
@@ -230,3 +235,26 @@ def test_a_full_disk_does_not_keep_a_stack_from_being_destroyed(
         assert stack.read("web")["state"] == "ready"
         operations.delete(PROCESS, "web", stack.root)
     assert not stack.root.exists()
+
+
+def test_a_refresh_shows_that_a_process_died_although_it_is_back(stack: Stack) -> None:
+    first = stack.process("web")
+    os.kill(first["pid"], signal.SIGKILL)
+    eventually(lambda: stack.read("web")["state"] == "ready" and stack.read("web")["restarts"])
+    urn = f"urn:pulumi:phase0::etcetera::{PROCESS}::web"
+    state = wrap({**first, "root": str(stack.root)})
+    found = asyncio.run(LocalProvider().read(ReadRequest(urn, "web", state, {})))
+    assert found.properties["state"].value == "restarted"
+    same = asyncio.run(LocalProvider().read(ReadRequest(urn, "web", found.properties, {})))
+    assert same.properties["state"].value == "ready"
+
+
+def test_a_refresh_of_a_secret_and_of_what_is_gone(stack: Stack) -> None:
+    inputs = {"root": str(stack.root)}
+    made = operations.ensure(SECRET, "password", inputs)
+    urn = f"urn:pulumi:phase0::etcetera::{SECRET}::password"
+    request = ReadRequest(urn, "password", wrap({**made, **inputs}), {})
+    found = asyncio.run(LocalProvider().read(request))
+    assert found.properties["value"] == PropertyValue(made["value"], is_secret=True)
+    operations.delete(SECRET, "password", stack.root)
+    assert asyncio.run(LocalProvider().read(request)).resource_id == ""
