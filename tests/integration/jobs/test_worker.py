@@ -158,10 +158,10 @@ def test_draining_ends_running_jobs_and_starts_no_more(
 
 def test_a_long_job_keeps_its_lease(database: Database, make_settings: MakeSettings) -> None:
     def long(tx: Any, job: Job) -> None:
-        time.sleep(2.5)
+        time.sleep(3)
         record(tx, job)
 
-    settings = make_settings(lease_seconds=1)
+    settings = make_settings(lease_seconds=2)
     with (
         running(database, settings, {"test": Do(long)}),
         running(database, settings, {"test": Do(long)}),
