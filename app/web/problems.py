@@ -21,6 +21,7 @@ log = structlog.get_logger(__name__)
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 5
 _DETAILS = {
+    404: "There is nothing at this address. It may have been mistyped.",
     429: "That was a lot at once. Please wait a moment before you go on.",
 }
 
@@ -90,7 +91,9 @@ def _respond(error: HTTPException) -> Response:
     if error.response is not None:  # a redirect, or an abort() with its own answer
         return cast("Response", error.get_response())
     status = error.code or 500
-    detail = _DETAILS.get(status) or error.description or ""
+    detail = error.description or ""
+    if detail == type(error).description or status == 429:
+        detail = _DETAILS.get(status, detail)
     title = HTTPStatus(status).phrase
     if wants_json():
         problem = Problem(
