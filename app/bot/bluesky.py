@@ -101,6 +101,16 @@ class Bluesky:
             self._profiles.set(actor, profile, seconds=60)
         return profile
 
+    def apart(self, one: str, other: str) -> bool:
+        """Whether one of two accounts blocks the other."""
+        params = models.AppBskyGraphGetRelationships.Params(actor=one, others=[other])
+        answer = self._found("app.bsky.graph.getRelationships", params) or {}
+        return any(
+            view.get(kind)
+            for view in answer.get("relationships") or ()
+            for kind in ("blocking", "blockedBy", "blockingByList", "blockedByList")
+        )
+
     def record(self, uri: str) -> dict[str, Any] | None:
         """A record by its at:// URI as `{uri, cid, value}`, or None where it is gone."""
         repo, collection, rkey = uri.removeprefix("at://").split("/", 2)

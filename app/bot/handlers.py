@@ -26,7 +26,7 @@ from app.errors import Reject, Retry
 from app.limits import Verdict
 from app.metrics import COMMANDS
 from app.models import Gift, Job, Mention, Reply, User
-from app.repository import mentions, objects
+from app.repository import mentions, objects, users
 from app.repository import replies as stored_replies
 from app.settings import Settings
 
@@ -110,18 +110,24 @@ class CommandHandler:
             if author is not None and (author.is_bot or author.blocked):
                 return Ignored("author is a bot" if author.is_bot else "blocked")
             handle, name = (author.handle, author.display_name) if author else (handle, None)
-        recipient = self._recipient(command) if isinstance(command, commands.Gift) else None
+        recipient = None
+        if isinstance(command, commands.Gift):
+            recipient = self._recipient(mention.author_did, command)
         return Request(mention, command, handle, name, recipient)
 
     def _bot(self) -> Bot:
         return Bot(self._bluesky.did, self._bluesky.handle)
 
-    def _recipient(self, command: commands.Gift) -> Profile | None:
+    def _recipient(self, giver_did: str, command: commands.Gift) -> Profile | None:
+        """Whom the gift is for; `blocked` also where giver and recipient block each other."""
         person = command.recipient
         if person is None:
             return None
         did = person.did or (person.handle and self._bluesky.resolve_handle(person.handle))
-        return self._bluesky.profile(did) if did else None
+        profile = self._bluesky.profile(did) if did else None
+        if profile and profile.did != giver_did and self._bluesky.apart(giver_did, profile.did):
+            return replace(profile, blocked=True)
+        return profile
 
     # In the transaction
 
@@ -133,7 +139,7 @@ class CommandHandler:
         mention, command = prepared.mention, prepared.command
         if stored_replies.get(tx.conn, mention.uri) is not None:
             return
-        user = accounts.ensure_user(tx, mention.author_did, prepared.handle, prepared.display_name)
+        user = self._user(tx, prepared)
         if user.opted_out and not isinstance(command, commands.Start):
             return
         verdict = limits.check(tx.conn, mention)
@@ -156,6 +162,14 @@ class CommandHandler:
                 job.priority,
                 farewell=isinstance(command, commands.Stop),
             )
+
+    def _user(self, tx: Transaction, request: Request) -> User:
+        did = request.mention.author_did
+        before = users.get(tx.conn, did)
+        user = accounts.ensure_user(tx, did, request.handle, request.display_name)
+        if user != before:
+            self._cache.account_changed(tx, did=did)
+        return user
 
     def _do(self, tx: Transaction, request: Request, user: User, voice: Voice) -> _Done:
         mention = request.mention

@@ -53,7 +53,8 @@ class Notifications:
         listed = self._list(position - _SWEEP_BACK if sweep else None)
         fresh = [item for item in listed if item.get("uri") not in self._known]
         newest = max([position, *_times(listed, until=now)])
-        found = sorted(filter(None, (_read(item, bot) for item in fresh)), key=_age)
+        # Newest first as listed; sorting keeps the order of equal times.
+        found = sorted(filter(None, (_read(item, bot) for item in reversed(fresh))), key=_age)
 
         stored = 0
         if found or newest > position or now - self._saved >= _CURSOR_EVERY or cursor is None:

@@ -11,10 +11,11 @@ from app.bot import budget
 from app.bot.bluesky import POST, Bluesky, Ref, stamp
 from app.bot.budget import Budget
 from app.bot.rkey import reply_rkey
-from app.bot.wording import Answer, alt_text
+from app.bot.wording import Answer
 from app.clock import utcnow
 from app.db import Connection, Database, Transaction
 from app.domain import picture
+from app.domain.objects import alt_text
 from app.errors import Reject
 from app.jobs.queue import put
 from app.metrics import REPLIES, REPLY_SECONDS
@@ -202,7 +203,13 @@ class ReplyHandler:
             blob = self._bluesky.upload_png(self._png(draft.thing))
             record["embed"] = {
                 "$type": "app.bsky.embed.images",
-                "images": [{"image": blob, "alt": alt_text(draft.thing)}],
+                "images": [
+                    {
+                        "image": blob,
+                        "alt": alt_text(draft.thing),
+                        "aspectRatio": {"width": 1, "height": 1},
+                    }
+                ],
             }
         return record
 

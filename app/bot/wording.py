@@ -9,7 +9,7 @@ from uuid import UUID
 
 from app.bot.commands import Gift as GiftCommand
 from app.bot.commands import Person, Topic, format_command
-from app.bot.richtext import Link, Mention, Name, Part, compose, shorten
+from app.bot.richtext import Link, Mention, Name, Part, compose
 from app.ids import short
 from app.models import Gift, Object, Rarity, User
 
@@ -302,11 +302,6 @@ def duration(span: timedelta) -> str:
 def day(moment: datetime) -> str:
     """A date without its year: "4 March"."""
     return f"{moment.day} {moment:%B}"
-
-
-def alt_text(thing: Object) -> str:
-    """What the picture shows, for people who do not see it; at most 1,000 graphemes."""
-    return shorten(f"{thing.name}, a {thing.rarity} {thing.category}. {thing.description}", 1_000)
 
 
 def _listed(parts: Sequence[Part], last: str = " and ") -> list[Part]:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from atproto import client_utils
 from atproto_client.models.utils import get_model_as_dict
+from psycopg.sql import SQL, Identifier
 
 from app.bot.bluesky import POST, Profile, Ref
 from app.bot.budget import Budget
@@ -38,6 +39,7 @@ class FakeBluesky:
     handle: str = "etcetera.test"
     people: dict[str, Profile] = field(default_factory=dict)
     posts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    foes: list[set[str]] = field(default_factory=list)
     written: int = 0
     uploads: int = 0
     fail: Exception | None = None
@@ -54,6 +56,9 @@ class FakeBluesky:
     def profile(self, actor: str, *, fresh: bool = False) -> Profile | None:
         del fresh
         return self.people.get(actor)
+
+    def apart(self, one: str, other: str) -> bool:
+        return {one, other} in self.foes
 
     def record(self, uri: str) -> dict[str, Any] | None:
         return self.posts.get(uri)
@@ -173,7 +178,9 @@ class Exchange:
 
     def count(self, table: str) -> int:
         with self.database.read() as conn:
-            row = conn.execute(f"SELECT count(*) AS n FROM {table}").fetchone()  # type: ignore[arg-type]  # noqa: S608
+            row = conn.execute(
+                SQL("SELECT count(*) AS n FROM {}").format(Identifier(table))
+            ).fetchone()
         assert row is not None
         return int(row["n"])
 

@@ -190,6 +190,14 @@ def test_who_blocks_the_bot_is_not_answered(stack: Stack) -> None:
     assert (stack.reply(uri).state, stack.reply(uri).reason) == (ReplyState.WITHHELD, "blocked")
 
 
+def test_two_people_who_block_each_other_are_apart(stack: Stack) -> None:
+    ivan, judy = stack.network.person("ivan"), stack.network.person("judy")
+    assert not stack.bluesky.apart(ivan.did, judy.did)
+    judy.block(ivan.did)
+    _until(lambda: stack.bluesky.apart(ivan.did, judy.did))
+    assert stack.bluesky.apart(judy.did, ivan.did)
+
+
 def test_mentions_made_while_nobody_read_are_caught_up_oldest_first(stack: Stack) -> None:
     uris = [stack.mention("frank", word) for word in ("claim", "help", "inventory")]
     assert Notifications(stack.bluesky, stack.database).poll() >= 3

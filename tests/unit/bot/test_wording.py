@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from app.bot.commands import Gift as GiftCommand
 from app.bot.commands import Person, Topic
 from app.bot.richtext import MOST_BYTES, MOST_GRAPHEMES, Name, compose, graphemes, shorten
-from app.bot.wording import SYMBOLS, Answer, Voice, alt_text, duration
+from app.bot.wording import SYMBOLS, Answer, Voice, duration
 from app.models import Category, Gift, GiftStatus, Object, Rarity, Region, User
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -166,15 +166,6 @@ def test_words_vary_between_mentions_and_not_between_retries() -> None:
 
     assert say("a") == say("a")
     assert len({say(str(number)) for number in range(30)}) == 3
-
-
-@given(wild_names)
-def test_alt_text_stays_within_its_limit(name: str) -> None:
-    assert graphemes(alt_text(thing(name))) <= 1_000
-
-
-def test_alt_text_says_what_the_picture_shows() -> None:
-    assert alt_text(thing()) == "Brass Teapot, a rare teapot. Brass Teapot that hums."
 
 
 @pytest.mark.parametrize(
