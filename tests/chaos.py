@@ -2,8 +2,8 @@
 
 A stack of its own (phase 1, Bluesky's limits lifted) gets N mentions by many people. Meanwhile
 workers, the reader of mentions and Redis are killed with SIGKILL every moment, and some mentions
-are delivered a second time. Afterwards everything acknowledged is counted on both sides: each mention
-stored once, each person one claim a day, each reply once in the bot's own repository.
+are delivered a second time. Afterwards everything acknowledged is counted on both sides: each
+mention stored once, each person one claim a day, each reply once in the bot's own repository.
 
 Run by `scripts/chaos`, and in a short form by tests/e2e.
 """
@@ -17,9 +17,8 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,10 +31,9 @@ from psycopg.rows import dict_row
 from app.bot import inbox
 from app.db import Transaction
 from app.models import Mention
-from infra.engine import deploy, program
 from infra.local import operations
+from tests.stacks import running
 
-STACK = "chaos"
 MENTIONS_EACH = 8  # below the ten commands a minute at which the bot asks people to slow down
 TEXT = "claim"
 
@@ -60,28 +58,6 @@ class Report:
             f"delivered twice, in {self.seconds:.0f} s\nkilled: {kills}\n"
         )
         return head + ("\n".join(f"BROKEN: {line}" for line in self.broken) or "all promises kept")
-
-
-@contextmanager
-def running(port_base: int, root: Path, **config: str) -> Iterator[dict[str, Any]]:
-    """A stack that is up, as its outputs in plain text; destroyed afterwards."""
-    values = {
-        "phase": "1",
-        "dataDir": str(root),
-        "portBase": str(port_base),
-        "blueskyLimits": "off",
-        "workers": "3",
-    } | config
-    monitor = deploy.UpMonitor(lambda _: None, lambda _: None)
-    try:
-        program.run(
-            monitor, STACK, {f"etcetera:{key}": v for key, v in values.items()}, preview=False
-        )
-        yield monitor.outputs.values
-    finally:
-        deploy.remove(
-            root, list(reversed(operations.entries(root))), lambda _: None, lambda _: None
-        )
 
 
 class Crowd:
@@ -213,7 +189,7 @@ def run(
     with tempfile.TemporaryDirectory(prefix="etcetera-chaos-") as folder:
         root = Path(folder) / "stack"
         say("bringing the stack up")
-        with running(port_base, root) as outputs:
+        with running(root, port_base, phase="1", blueskyLimits="off", workers="3") as outputs:
             crowd = Crowd(outputs["endpoints"]["bluesky_url"], outputs["bot_handle"])
             killer = Killer(root, chance, pause)
             begin = time.monotonic()

@@ -6,7 +6,7 @@ import logging
 import runpy
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,17 +103,35 @@ class _NoMocks(mocks.Mocks):
         raise NotImplementedError(f"nothing registers {args.typ} this way")
 
 
-def run(monitor: Monitor, stack_name: str, config: Mapping[str, str], *, preview: bool) -> None:
-    """Runs the program to its end, on threads of this process.
+def whole() -> None:
+    """The program that stacks deploy."""
+    runpy.run_module("infra", run_name="__main__")
+
+
+def run(
+    monitor: Monitor,
+    stack_name: str,
+    config: Mapping[str, str],
+    *,
+    preview: bool,
+    program: Callable[[], None] = whole,
+) -> None:
+    """Runs a program to its end, on threads of this process.
 
     Raises whatever the program or the monitor raises, `pulumi.RunError` for a refusal that is
     worded for people.
     """
     # Not the caller's context: the SDK keeps the root stack and the settings there.
-    contextvars.Context().run(_run, monitor, stack_name, config, preview)
+    contextvars.Context().run(_run, monitor, stack_name, config, preview, program)
 
 
-def _run(monitor: Monitor, stack_name: str, config: Mapping[str, str], preview: bool) -> None:
+def _run(
+    monitor: Monitor,
+    stack_name: str,
+    config: Mapping[str, str],
+    preview: bool,
+    program: Callable[[], None],
+) -> None:
     # asyncio complains about futures that a failed program leaves behind.
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     pulumi.runtime.set_all_config(dict(config), [])
@@ -136,13 +154,9 @@ def _run(monitor: Monitor, stack_name: str, config: Mapping[str, str], preview: 
     with ThreadPoolExecutor(max_workers=PARALLEL) as executor:
         loop.set_default_executor(executor)
         try:
-            loop.run_until_complete(stack.run_in_stack(_program))
+            loop.run_until_complete(stack.run_in_stack(program))
         finally:
             loop.close()
-
-
-def _program() -> None:
-    runpy.run_module("infra", run_name="__main__")
 
 
 def _unless_stack(parent: str) -> str:
