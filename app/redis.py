@@ -16,7 +16,7 @@ from redis.retry import Retry
 
 Client: TypeAlias = "redis.Redis | redis.RedisCluster"
 
-ERRORS = (redis.RedisError, OSError)
+ERRORS = (redis.RedisError, redis.RedisClusterException, OSError)
 """What a lost, restarting or confused Redis raises."""
 
 

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import time
 from ipaddress import IPv6Address, ip_address, ip_network
+from typing import Any
+from urllib.parse import urlsplit
 
+import structlog
 from flask import Flask, request
 from flask_limiter import Limiter
 
 from app.cache import TIMEOUT_SECONDS
+from app.redis import ERRORS
 from app.settings import Settings
+
+log = structlog.get_logger(__name__)
 
 LIMITS = {
     "pages": "600 per minute",
@@ -21,22 +27,40 @@ WINDOW_SECONDS = 60
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    options = {}
-    if settings.redis_url:
-        options = {"socket_timeout": TIMEOUT_SECONDS, "socket_connect_timeout": TIMEOUT_SECONDS}
+    uri, options = storage(settings.redis_url.get_secret_value() if settings.redis_url else None)
+    try:
+        _limit(app, uri, options, enabled=settings.rate_limits)
+    except ERRORS as error:  # only a cluster is asked at once
+        log.warning("each process counts requests by itself", error=str(error))
+        _limit(app, "memory://", {}, enabled=settings.rate_limits)
+
+
+def _limit(app: Flask, uri: str, options: dict[str, Any], *, enabled: bool) -> None:
     limiter = Limiter(
         lambda: f"{_group()}/{client()}",
         app=app,
         application_limits=[lambda: LIMITS[_group() or "pages"]],
-        enabled=settings.rate_limits,
-        storage_uri=settings.redis_url.get_secret_value() if settings.redis_url else "memory://",
-        storage_options=options,  # type: ignore[arg-type]  # passed on to redis-py as they are
+        enabled=enabled,
+        storage_uri=uri,
+        storage_options=options,
         strategy="fixed-window",
         key_prefix="ee",
         in_memory_fallback_enabled=True,
         swallow_errors=True,
     )
     limiter.request_filter(lambda: _group() is None)
+
+
+def storage(url: str | None) -> tuple[str, dict[str, Any]]:
+    """Where to count, as Flask-Limiter writes it. `?cluster=true` is explained in app/redis.py."""
+    if url is None:
+        return "memory://", {}
+    options = {"socket_timeout": TIMEOUT_SECONDS, "socket_connect_timeout": TIMEOUT_SECONDS}
+    parts = urlsplit(url)
+    if "cluster=true" not in parts.query.lower():
+        return url, options
+    tls = {"ssl": True} if parts.scheme == "rediss" else {}
+    return f"redis+cluster://{parts.netloc}", options | tls
 
 
 def client() -> str:

@@ -8,7 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from app.web.throttle import LIMITS
+from app.web.throttle import LIMITS, storage
 from tests.unit.web.conftest import site
 
 PROBLEM = "application/problem+json"
@@ -202,3 +202,24 @@ def test_behind_a_proxy_the_visitor_counts_and_not_the_proxy() -> None:
     same = get(client, "/search", headers={"X-Forwarded-For": "1.2.3.4, 198.51.100.1"})
     other = get(client, "/search", headers={"X-Forwarded-For": "203.0.113.9, 198.51.100.2"})
     assert (same.status_code, other.status_code) == (429, 200)
+
+
+@pytest.mark.parametrize(
+    ("url", "uri"),
+    [
+        (None, "memory://"),
+        ("redis://:pw@cache:6379/0", "redis://:pw@cache:6379/0"),
+        ("rediss://:pw@cache:6380", "rediss://:pw@cache:6380"),
+        ("rediss://:pw@cache:6379/0?cluster=true", "redis+cluster://:pw@cache:6379"),
+    ],
+)
+def test_requests_are_counted_where_redis_is(url: str | None, uri: str) -> None:
+    assert storage(url)[0] == uri
+
+
+@pytest.mark.parametrize("query", ["", "?cluster=true"])
+def test_the_site_starts_while_redis_is_away(query: str) -> None:
+    app = site(phase=1, redis_url=f"redis://127.0.0.1:1/0{query}")
+    client = app.test_client()
+    assert get(client, "/how-it-works").status_code == 200
+    assert get(client, "/readyz").get_json()["redis"] == "lost"
