@@ -260,11 +260,11 @@ def test_nothing_from_before_an_outage_is_trusted_after_it(
         source.value = 1
         with database.transaction() as tx:
             writer.claimed(tx, did="did:plc:a", object_id=THING)  # does not arrive
+        writer.close()  # nor later: the process ends
         assert reader.get(NUMBER, WORLD, "n", source.load) == 1
     assert eventually(reader.ping)
     assert reader.get(NUMBER, WORLD, "n", source.load) == 1
     reader.close()
-    writer.close()
 
 
 def test_a_change_that_redis_missed_is_told_when_it_is_back(
