@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from gunicorn import glogging  # type: ignore[import-untyped]
+from gunicorn import glogging
 from prometheus_client import multiprocess
 
 from app import logs
@@ -22,7 +22,7 @@ _settings = Settings.from_env(os.environ).require("port")
 logs.configure(_settings, "web")
 
 
-class Log(glogging.Logger):  # type: ignore[misc]
+class Log(glogging.Logger):
     """gunicorn's own messages, in the format of all others."""
 
     def setup(self, cfg: Any) -> None:

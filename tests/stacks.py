@@ -44,12 +44,12 @@ def running(root: Path, port_base: int, **config: str) -> Iterator[dict[str, Any
 
 
 def pids(root: Path) -> dict[str, int]:
-    """The pids of the stack's processes, by name; 0 for one that is dead."""
+    """The pids of the stack's processes, by name; 0 for one that is not ready."""
     found = {}
     for entry in operations.entries(root):
         if entry.type == "local:index:Process":
-            state = operations.read(entry.type, entry.name, root) or {}
-            found[entry.name] = int(state.get("pid") or 0)
+            live = operations.read(entry.type, entry.name, root) or {}
+            found[entry.name] = int(live["pid"]) if live.get("state") == "ready" else 0
     return found
 
 

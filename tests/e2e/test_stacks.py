@@ -86,7 +86,7 @@ def test_servers_that_are_killed_come_back_with_their_data(stack: RunningStack) 
         now = pids(stack.root)
         return all(now[name] not in (0, pid) for name, pid in before.items())
 
-    eventually(all_back, "every process runs again")
+    eventually(all_back, "every process is ready again")
     eventually(lambda: _status(f"{stack.url}/readyz") == 200, "the site is ready again")
     (page,) = reply.links
     assert carol.handle in httpx.get(page).text
