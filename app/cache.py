@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from uuid import UUID
 
+import psycopg
 import structlog
 from dogpile.lock import Lock, NeedRegenerationException
 from pydantic import TypeAdapter, ValidationError
@@ -229,7 +230,8 @@ class Cache:
 
         `fresh` is true shortly after the scope changed: then a replica may still lag behind.
         Of many callers one loads. The others get the previous value; where there is none, they
-        wait for it. What `load` raises goes to the caller.
+        wait for it. What `load` raises goes to the caller, unless it is a lost database and there
+        is a previous value.
         """
         if self._link is None:
             return load(False)
@@ -302,6 +304,7 @@ class _Lookup(Generic[T]):
         self.version_key = _version_key(scope)
         self.value_key = f"{PREFIX}{{{scope}}}:{kind.name}:{digest}"
         self.version = "0"
+        self.previous: T | None = None
         self.result = "miss"
 
     def run(self) -> tuple[T, str]:
@@ -331,6 +334,7 @@ class _Lookup(Generic[T]):
         good = current and entry.created > self.link.returned_at
         expired = not good or age > self.seconds
         self.result = "stale" if expired else "hit"
+        self.previous = value
         return value, entry.created if good else 1.0
 
     def _create(self) -> tuple[T, float]:
@@ -342,7 +346,14 @@ class _Lookup(Generic[T]):
                     return value, created
         self.result = "miss"
         created = time.time()
-        value = self.load(_recent(self.version, created))
+        try:
+            value = self.load(_recent(self.version, created))
+        except psycopg.OperationalError:
+            if self.previous is None:
+                raise
+            # While a database fails over, what was true a moment ago is the better answer.
+            self.result = "stale"
+            return self.previous, created
         entry = Entry(self.version, created, self.kind.adapter.dump_json(value).decode())
         with contextlib.suppress(Lost), self.link.using() as client:
             # Kept beyond its time, to be served while somebody loads the next one.

@@ -95,19 +95,24 @@ class Database:
         tx.committed()
 
     @contextmanager
-    def read(self, *, fresh: bool = False) -> Iterator[Connection]:
-        """A read-only connection. `fresh` asks for the primary: decisions and read-your-writes."""
+    def read(
+        self, *, fresh: bool = False, timeout: float = CHECKOUT_TIMEOUT
+    ) -> Iterator[Connection]:
+        """A read-only connection. `fresh` asks for the primary: decisions and read-your-writes.
+
+        Raises PoolTimeout, an OperationalError, when none comes free within `timeout` seconds.
+        """
         del fresh  # one server until phase 2
-        with self._checked_out() as conn:
+        with self._checked_out(timeout) as conn:
             conn.read_only = True
             yield conn
 
     @contextmanager
-    def _checked_out(self) -> Iterator[Connection]:
+    def _checked_out(self, timeout: float = CHECKOUT_TIMEOUT) -> Iterator[Connection]:
         """A pooled connection, with the wait for it measured."""
         began = time.monotonic()
         try:
-            conn = self._pool.getconn()
+            conn = self._pool.getconn(timeout)
         except PoolTimeout:
             DATABASE_TIMEOUTS.inc()
             raise

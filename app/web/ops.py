@@ -9,6 +9,7 @@ from flask import Blueprint, Response, jsonify
 
 from app.metrics import CONTENT_TYPE, expose
 from app.web.context import context
+from app.web.reads import DATABASE_SECONDS
 
 blueprint = Blueprint("ops", __name__)
 
@@ -25,7 +26,7 @@ def health() -> dict[str, Any]:
 
 def _database_answers() -> bool:
     try:
-        with context().database.read(fresh=True) as conn:
+        with context().database.read(fresh=True, timeout=DATABASE_SECONDS) as conn:
             conn.execute("SELECT 1")
     except psycopg.Error:
         return False

@@ -6,14 +6,12 @@ from http import HTTPStatus
 from typing import cast
 
 import psycopg
-import psycopg_pool
 import structlog
 from flask import Flask, Response, current_app, g, json, render_template, request
 from pydantic import BaseModel, ConfigDict
 from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnavailable
 
 from app.errors import Unavailable
-from app.metrics import DATABASE_TIMEOUTS
 from app.web.throttle import retry_after
 
 log = structlog.get_logger(__name__)
@@ -62,7 +60,7 @@ class BadQuery(HTTPException):
 
 def init_app(app: Flask) -> None:
     app.register_error_handler(HTTPException, _respond)
-    for error in (psycopg.OperationalError, psycopg_pool.PoolTimeout, Unavailable):
+    for error in (psycopg.OperationalError, Unavailable):
         app.register_error_handler(error, _database_lost)
     app.register_error_handler(Exception, _bug)
 
@@ -72,8 +70,6 @@ def wants_json() -> bool:
 
 
 def _database_lost(error: Exception) -> Response:
-    if isinstance(error, psycopg_pool.PoolTimeout):
-        DATABASE_TIMEOUTS.inc()
     log.error("database lost", error=str(error))
     return _respond(
         ServiceUnavailable("The exchange cannot reach its records. It tries again by itself.")

@@ -28,6 +28,8 @@ Row = dict[str, Any]
 SITE = load("site")
 STATUS = load("status")
 
+# Whoever looks at a page would rather be told soon that it is not to be had.
+DATABASE_SECONDS = 2.0
 HOME_CLAIMS = 12
 HOME_GIFTS = 6
 COLLECTION_PAGE = 24
@@ -295,7 +297,7 @@ class Reads:
 
     def traits(self, object_id: UUID) -> Traits:
         """What the picture is drawn from. Not cached here: browsers and CDN keep the picture."""
-        with self._database.read() as conn:
+        with self._database.read(timeout=DATABASE_SECONDS) as conn:
             row = SITE.object_with_owner(conn, id=object_id)
         if row is None:
             raise NotFound("There is no such object.")
@@ -310,7 +312,9 @@ class Reads:
 
     def _get(self, kind: Kind[T], scope: str, key: str, load: Callable[[Connection], T]) -> T:
         def read(fresh: bool) -> T:
-            connection: AbstractContextManager[Connection] = self._database.read(fresh=fresh)
+            connection: AbstractContextManager[Connection] = self._database.read(
+                fresh=fresh, timeout=DATABASE_SECONDS
+            )
             with connection as conn:
                 return load(conn)
 

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from uuid import uuid4
 
+import psycopg
 import pytest
 import redis
 from flask.testing import FlaskClient
@@ -196,6 +197,22 @@ def test_what_a_load_raises_reaches_the_reader_and_is_not_kept(cache: Cache) -> 
         with pytest.raises(LookupError):
             cache.get(NUMBER, WORLD, "n", fail)
     assert cache.get(NUMBER, WORLD, "n", Source().load) == 0
+
+
+def test_while_the_database_is_lost_the_previous_value_is_shown(redis_url: str) -> None:
+    cache = Cache(redis_url, seconds=0.1)
+
+    def lost(_: bool) -> int:
+        raise psycopg.OperationalError
+
+    with pytest.raises(psycopg.OperationalError):
+        cache.get(NUMBER, WORLD, "n", lost)
+    source = Source()
+    cache.get(NUMBER, WORLD, "n", source.load)
+    time.sleep(0.15)
+    assert cache.get(NUMBER, WORLD, "n", lost) == 0
+    source.value = 1
+    assert cache.get(NUMBER, WORLD, "n", source.load) == 1
 
 
 def test_a_value_lives_as_long_as_it_was_told(redis_url: str) -> None:

@@ -18,7 +18,7 @@ from app.web import create_app
 
 class LostDatabase:
     @contextmanager
-    def read(self, *, fresh: bool = False) -> Iterator[Connection]:  # noqa: ARG002
+    def read(self, *, fresh: bool = False, timeout: float = 0) -> Iterator[Connection]:  # noqa: ARG002
         raise psycopg.OperationalError("connection refused")
         yield  # makes this a generator
 
