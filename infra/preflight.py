@@ -3,6 +3,7 @@
 import os
 import shutil
 import socket
+from contextvars import ContextVar
 from pathlib import Path
 
 import psutil
@@ -11,6 +12,9 @@ from components.target import PORTS, LocalTarget
 
 MINIMUM_FREE_BYTES = 512 * 1024 * 1024
 
+# Off while a program is run only to read what is deployed, which a full disk does not hinder.
+required: ContextVar[bool] = ContextVar("required", default=True)
+
 
 class PreflightError(Exception):
     """This machine cannot hold the stack. The message says why and what to do; nothing changed."""
@@ -18,6 +22,8 @@ class PreflightError(Exception):
 
 def check(target: LocalTarget) -> None:
     """Raises `PreflightError` with everything that stands in the way of `target`, at once."""
+    if not required.get():
+        return
     problems = [*_folder(target.root), *_ports(target)]
     if problems:
         raise PreflightError(

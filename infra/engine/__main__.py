@@ -139,7 +139,7 @@ def stack() -> None:
 @explained
 def stack_output(stack_name: str, name: str | None, as_json: bool, show_secrets: bool) -> None:
     monitor = deploy.ReadMonitor()
-    _run(monitor, stack_name, preview=False)
+    program.run(monitor, stack_name, _config(stack_name), preview=False, program=program.reading)
     # The CLI opens a single output that is asked for by name.
     outputs = report.visible(monitor.outputs, show_secrets=show_secrets or name is not None)
     if name is not None and name not in outputs:

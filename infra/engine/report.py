@@ -116,7 +116,7 @@ def drift(console: Console, found: Mapping[str, Mapping[str, Any] | None]) -> No
     bad = 0
     for name, state in found.items():
         condition = "missing" if state is None else state.get("state", "ready")
-        if condition not in ("ready", "done"):
+        if condition not in ("ready", "succeeded"):
             bad += 1
             console.print(f" [yellow]~[/] [bold]{name}[/] is {condition}")
         elif state is not None and state.get("restarts"):

@@ -4,12 +4,13 @@ import os
 import socket
 import subprocess
 import sys
+from contextvars import Context
 from pathlib import Path
 
 import pytest
 
 from components.target import Binaries, LocalTarget
-from infra.preflight import PreflightError, check
+from infra.preflight import PreflightError, check, required
 
 PORT_BASE = 20100
 
@@ -75,3 +76,13 @@ def test_a_full_disk_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("infra.preflight.MINIMUM_FREE_BYTES", 2**60)
     with pytest.raises(PreflightError, match="MB free"):
         check(target(tmp_path / "stack"))
+
+
+def test_reading_what_is_deployed_asks_for_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("infra.preflight.MINIMUM_FREE_BYTES", 2**60)
+
+    def read() -> None:
+        required.set(False)
+        check(target(Path("/proc/stack")))
+
+    Context().run(read)
