@@ -14,8 +14,8 @@ HEAD = f"""\
 Written by `python -m infra.reference` from `infra/config.py`; a test compares the two.
 
 Set a key with `./scripts/pulumi config set KEY VALUE --stack STACK`, a secret one with `--secret`
-(without a VALUE it is read from standard input, so that no shell remembers it). Keys are in the namespace
-`{PROJECT}`.
+(without a VALUE it is read from standard input, so that no shell remembers it). Keys are in the
+namespace `{PROJECT}`.
 
 | Key | Default | Meaning |
 |---|---|---|
