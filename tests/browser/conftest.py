@@ -42,12 +42,12 @@ class Site:
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    """Chromium's executable: of ETCETERA_CHROMIUM, or as the system has it."""
-    given = [os.environ.get("ETCETERA_CHROMIUM"), *map(shutil.which, NAMES)]
+    """Chromium's executable: of CHROMIUM, or as the system has it."""
+    given = [os.environ.get("CHROMIUM"), *map(shutil.which, NAMES)]
     found = next((path for path in given if path), None)
     if found is None:
         pytest.fail(
-            "There is no Chromium. Run scripts/test, which installs one, or set ETCETERA_CHROMIUM"
+            "There is no Chromium. Run scripts/test, which installs one, or set CHROMIUM"
             " to the executable of your own.",
             pytrace=False,
         )
