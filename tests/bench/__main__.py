@@ -35,8 +35,8 @@ class Effort:
 FULL = Effort(
     people=3_000,
     objects=12_000,
-    pages=pages.Effort(rounds=5, window=3.0),
-    bot=pipeline.Effort(rounds=5, claims=400, replies=64),
+    pages=pages.Effort(rounds=5, window=2.5),
+    bot=pipeline.Effort(rounds=5, claims=300, replies=64),
     phases=crowds.Effort(rounds=3, window=6.0, warmup=2.0, start=32, precision=0.1),
 )
 QUICK = Effort(
@@ -44,7 +44,7 @@ QUICK = Effort(
     objects=2_000,
     pages=pages.Effort(rounds=1, window=1.0),
     bot=pipeline.Effort(rounds=1, claims=60, replies=0),
-    phases=crowds.Effort(rounds=1, window=1.5, warmup=0.5, start=48, precision=1.0),
+    phases=crowds.Effort(rounds=1, window=1.5, warmup=0.5, start=128, precision=1.0),
 )
 
 

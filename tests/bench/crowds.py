@@ -30,7 +30,7 @@ class Effort:
 
 @dataclass(frozen=True)
 class Window:
-    """A crowd of one size at one stack. Times are milliseconds, `cores` are by process."""
+    """A crowd of one size at one stack. Times are milliseconds."""
 
     phase: str
     people: int
@@ -45,7 +45,11 @@ class Window:
     timeouts: int
     """Times that none came free at all."""
     generator: float
+    """Part of one core that the load generator took."""
     cores: dict[str, float]
+    """What each process of the stack took, warming up and the last answers included."""
+    cost: dict[str, float]
+    """The same as processor milliseconds per page."""
 
     @property
     def kept(self) -> bool:
@@ -125,8 +129,8 @@ def _window(stack: Stack, world: World, people: int, effort: Effort, seed: int) 
                 stack.edge, world.view, people, effort.window, effort.warmup, seed, think=THINK
             )
         )
-    seconds, after = time.monotonic() - begin, stack.processor_seconds()
-    cores = {name: (after[name] - used.get(name, 0)) / seconds for name in after}
+    seconds = time.monotonic() - begin
+    spent = {name: total - used.get(name, 0) for name, total in stack.processor_seconds().items()}
     counted = stack.metrics()
 
     def grown(name: str, **labels: str) -> float:
@@ -140,6 +144,7 @@ def _window(stack: Stack, world: World, people: int, effort: Effort, seed: int) 
     lookups = grown("etcetera_cache_requests_total")
     hits = sum(grown("etcetera_cache_requests_total", result=kind) for kind in ("hit", "stale"))
     waited = grown("etcetera_database_wait_seconds_count")
+    pages = max(1.0, grown("etcetera_web_request_seconds_count"))
     return Window(
         phase=stack.name,
         people=people,
@@ -151,5 +156,6 @@ def _window(stack: Stack, world: World, people: int, effort: Effort, seed: int) 
         waits=int(waited - grown("etcetera_database_wait_seconds_bucket", le="0.01")),
         timeouts=int(grown("etcetera_database_timeouts_total")),
         generator=result.busy,
-        cores={name: round(share, 2) for name, share in cores.items() if share >= 0.01},
+        cores={name: round(total / seconds, 3) for name, total in spent.items()},
+        cost={name: round(1000 * total / pages, 3) for name, total in spent.items()},
     )

@@ -23,20 +23,22 @@ _LIMIT = 2**20
 
 @dataclass
 class Result:
-    """Requests that began within a window of `window` seconds."""
+    """What happened in a window of `window` seconds; times and failures of what began in it."""
 
     window: float
     seconds: list[float] = field(default_factory=list)
     """How long each page took, failures left out."""
     failures: Counter[str] = field(default_factory=Counter)
     """Anything that is not a page: other statuses, lost connections, no answer."""
+    finished: int = 0
+    """Pages that were complete within the window, whenever they began."""
     busy: float = 0.0
     """Part of one core that the generator itself used."""
 
     @property
     def rate(self) -> float:
         """Pages per second."""
-        return len(self.seconds) / self.window
+        return self.finished / self.window
 
     @property
     def p50(self) -> float:
@@ -46,9 +48,15 @@ class Result:
     def p95(self) -> float:
         return quantile(self.seconds, 0.95)
 
-    def count(self, status: int | str, seconds: float) -> None:
+    def count(self, begin: float, started: float, status: int | str) -> None:
+        """A request that began at `started` has ended; the window begins at `begin`."""
+        now = time.monotonic()
+        if status == 200 and begin <= now < begin + self.window:
+            self.finished += 1
+        if started < begin:
+            return
         if status == 200:
-            self.seconds.append(seconds)
+            self.seconds.append(now - started)
         else:
             self.failures[str(status)] += 1
 
@@ -127,8 +135,7 @@ async def flood(
             number = next(numbers)
             address = f"X-Forwarded-For: 10.0.{number // 250 % 250}.{1 + number % 250}\r\n"
             status = await visitor.get(paths[number % len(paths)], address)
-            if started >= begin:
-                result.count(status, time.monotonic() - started)
+            result.count(begin, started, status)
         visitor.close()
 
     await _measured(result, warmup, [visit() for _ in range(connections)])
@@ -158,8 +165,7 @@ async def crowd(
         await asyncio.sleep(chance.uniform(0, min(warmup, 1.5 * think)))
         while (started := time.monotonic()) < begin + window:
             status = await visitor.get(choose(chance), browser)
-            if started >= begin:
-                result.count(status, time.monotonic() - started)
+            result.count(begin, started, status)
             await asyncio.sleep(think * chance.uniform(0.5, 1.5))
         visitor.close()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, Self
 
@@ -86,12 +87,12 @@ def record(database_url: str, arrived: Sequence[Mention]) -> list[Script]:
         )
         scripts = []
         for mention in arrived:
-            conn.notes = []
-            tx = Transaction(conn)
-            inbox.store(tx, [mention], mentions.BOT, utcnow())
-            job = _job(mention)
-            handler.apply(tx, job, handler.prepare(job))
-            conn.rollback()
+            with conn.transaction(force_rollback=True):
+                conn.notes = []
+                tx = Transaction(conn)
+                inbox.store(tx, [mention], mentions.BOT, utcnow())
+                job = _job(mention)
+                handler.apply(tx, job, handler.prepare(job))
             scripts.append([note for note in conn.notes if note[0] not in queue])
     return scripts
 
@@ -104,23 +105,20 @@ def replay(database_url: str, scripts: Sequence[Script], connections: int) -> fl
     ready = threading.Barrier(connections + 1)
 
     def work(share: Sequence[Script]) -> None:
-        with psycopg.connect(database_url, row_factory=dict_row) as conn:
+        with mentions.connect(database_url) as conn:
             ready.wait()
             for script in share:
                 with conn.transaction():
                     for query, params in script:
                         conn.execute(query, params)
 
-    threads = [
-        threading.Thread(target=work, args=(scripts[n::connections],)) for n in range(connections)
-    ]
-    for thread in threads:
-        thread.start()
-    ready.wait()
-    begin = time.perf_counter()
-    for thread in threads:
-        thread.join()
-    return len(scripts) / (time.perf_counter() - begin)
+    with ThreadPoolExecutor(connections) as pool:
+        shares = [pool.submit(work, scripts[n::connections]) for n in range(connections)]
+        ready.wait()
+        begin = time.perf_counter()
+        for share in shares:
+            share.result()
+        return len(scripts) / (time.perf_counter() - begin)
 
 
 def _job(mention: Mention) -> Job:

@@ -100,13 +100,15 @@ def _phases(report: crowds.Report) -> Iterator[RenderableType]:
     _add(table, f"{ten.phase}, 10 x {report.rows[0].phase}", str(ten.people), ten)
     yield table
     yield Text(f"Phase 1 to phase 0: {_times(report.phase1_to_phase0)}.")
+    servers = ("web", "postgres", "redis", "edge")
+    table = _table("Processor milliseconds per page", "phase", *servers, "cores busy")
     for row in report.rows:
-        cores = sorted(row.window.cores.items(), key=lambda item: -item[1])
-        yield Text(
-            f"{row.phase} at {row.window.people} people, cores used: "
-            + ", ".join(f"{name} {share:.2f}" for name, share in cores[:6])
-            + f"; generator {row.window.generator:.2f}."
-        )
+        window = row.window
+        busy = sum(window.cores.values()) + window.generator
+        cost = [f"{window.cost[name]:.2f}" if name in window.cost else "-" for name in servers]
+        table.add_row(f"{row.phase}, {window.people} people", *cost, f"{busy:.2f}")
+    yield table
+    yield Text("Cores busy: all processes of the stack and the generator.")
 
 
 def _add(table: Table, phase: str, people: str, window: crowds.Window) -> None:

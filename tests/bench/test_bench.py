@@ -1,0 +1,36 @@
+"""Decides that `scripts/bench` runs to its end and fills in every figure. Never how large one is."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+PORTS = 27_500  # not those of a bench that somebody runs at the same time
+
+
+@pytest.mark.e2e
+@pytest.mark.timeout(600)
+def test_a_quick_run_measures_every_part() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bench", "--quick", "--json", "--port-base", str(PORTS)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert {row["server"] for row in report["pages"]["rows"]} == {
+        "bare Flask",
+        "without cache",
+        "with cache",
+    }
+    assert all(row["failures"] == 0 for row in report["pages"]["rows"])
+    assert [row["way"] for row in report["bot"]["rows"]][-2:] == ["phase0", "phase1"]
+    assert report["bot"]["statements"] > 5
+    phase0, phase1 = report["phases"]["rows"]
+    assert phase0["window"]["hit_rate"] is None
+    assert phase1["window"]["hit_rate"] > 0
+    assert report["phases"]["tenfold"]["rate"] > 0
