@@ -31,7 +31,7 @@ from infra.local.spec import (
     parse,
 )
 from infra.local.store import Record, Status, Store
-from infra.local.supervisor import summon, watched
+from infra.local.supervisor import Farewell, summon, watched
 
 __all__ = [
     "SECRET_OUTPUTS",
@@ -175,17 +175,21 @@ def delete(type_: str, name: str, root: str | Path) -> None:
     store = Store(root)
     if not store.exists():
         return
-    with store.locked():
-        record = store.get(name)
-        if record is not None and record.type == type_:
-            if record.type == SecretSpec.type:
-                store.remove(name)
-            else:
-                store.mark_removed(name)
-    while (record := store.get(name)) is not None and record.removed:
-        summon(store)
-        time.sleep(_POLL_SECONDS)
-    _dissolve(store)
+    with Farewell(store) as farewell:
+        with store.locked():
+            record = store.get(name)
+            if record is not None and record.type == type_:
+                if record.type == SecretSpec.type:
+                    store.remove(name)
+                else:
+                    store.mark_removed(name)
+        while (record := store.get(name)) is not None and record.removed:
+            summon(store)
+            farewell.notice()
+            time.sleep(_POLL_SECONDS)
+        _dissolve(store)
+        if not store.exists():
+            farewell.wait()
 
 
 def entries(root: str | Path) -> list[Entry]:
@@ -359,7 +363,7 @@ def _foreseen(type_: str, name: str, inputs: Mapping[str, Any]) -> dict[str, Any
 
 
 def _dissolve(store: Store) -> None:
-    """Removes the folder of a stack in which nothing is left, once its supervisor has ended."""
+    """Removes the folder of a stack in which nothing is left, once its supervisor has let it go."""
     while store.exists():
         if store.records():
             return

@@ -10,6 +10,7 @@ stops everything, last started first, and keeps what is wanted for the next time
 import fcntl
 import hashlib
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from typing import Self
 
 from infra.local import logs, procfs
 from infra.local.children import Children
@@ -141,6 +143,9 @@ class Supervisor:
         self._children.end_orphans()
 
 
+_END_SECONDS = 5
+"""What a supervisor needs at most to end once its stack is gone."""
+
 _held: list[int] = []
 
 
@@ -181,6 +186,34 @@ def watched(store: Store) -> bool:
     finally:
         os.close(descriptor)
     return False
+
+
+class Farewell:
+    """Waits for the end of a supervisor whose folder, which tells its pid, goes before it does."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._handle: int | None = None
+
+    def __enter__(self) -> Self:
+        self.notice()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._handle is not None:
+            os.close(self._handle)
+
+    def notice(self) -> None:
+        """Takes note of the supervisor of now, unless one is known."""
+        if self._handle is None and watched(self._store):
+            with suppress(OSError, ValueError, IndexError):
+                pid = int(self._store.supervisor_lock.read_text().split()[0])
+                self._handle = os.pidfd_open(pid)
+
+    def wait(self) -> None:
+        """Returns when it has ended, or after `_END_SECONDS`."""
+        if self._handle is not None:
+            select.select([self._handle], [], [], _END_SECONDS)
 
 
 def summon(store: Store) -> None:
