@@ -81,13 +81,13 @@ JOBS = Counter("etcetera_jobs", "Jobs worked on, by kind and outcome.", ["kind",
 JOB_WAIT_SECONDS = Histogram(
     "etcetera_job_wait_seconds",
     "From when a job was due to when a worker started it.",
-    ["priority"],
+    ["lane", "priority"],
     buckets=_JOB_SECONDS,
 )
 JOB_SECONDS = Histogram(
     "etcetera_job_seconds",
     "From when a job was put to when it was done, with its delay and its retries.",
-    ["priority"],
+    ["lane", "priority"],
     buckets=_JOB_SECONDS,
 )
 JOB_ATTEMPTS = Histogram(
@@ -155,18 +155,18 @@ class DatabaseCollector(Collector):
         yield up
 
         depth = GaugeMetricFamily(
-            "etcetera_jobs_open", "Jobs not done yet.", labels=["priority", "state"]
+            "etcetera_jobs_open", "Jobs not done yet.", labels=["lane", "priority", "state"]
         )
         oldest = GaugeMetricFamily(
             "etcetera_jobs_oldest_seconds",
             "How long the oldest due job waits.",
-            labels=["priority"],
+            labels=["lane", "priority"],
         )
         for row in queue.levels:
-            name = row.priority.name.lower()
+            labels = [row.lane, row.priority.name.lower()]
             for state in ("delayed", "due", "leased"):
-                depth.add_metric([name, state], getattr(row, state))
-            oldest.add_metric([name], row.oldest)
+                depth.add_metric([*labels, state], getattr(row, state))
+            oldest.add_metric(labels, row.oldest)
         yield depth
         yield oldest
         yield GaugeMetricFamily("etcetera_jobs_dead", "Dead letters.", value=queue.dead)

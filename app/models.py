@@ -92,6 +92,13 @@ class Priority(IntEnum):
     LOW = 2
 
 
+class Lane(StrEnum):
+    """Jobs that share threads; the table `jobs` tells a job's lane by its kind."""
+
+    EFFECTS = "effects"
+    REPLIES = "replies"
+
+
 @dataclass(frozen=True, slots=True)
 class User:
     did: str

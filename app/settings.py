@@ -101,7 +101,8 @@ class Settings(BaseModel):
     web_threads: Annotated[int, Field(ge=1, le=256)] = 8
     trusted_proxies: Annotated[int, Field(ge=0, le=8)] = 0
     rate_limits: bool = True  # per address, on the site; off for benchmarks
-    worker_threads: Annotated[int, Field(ge=1, le=256)] = 4
+    worker_threads: Annotated[int, Field(ge=1, le=256)] = 4  # for effects
+    reply_threads: Annotated[int, Field(ge=1, le=256)] = 4
     database_pool: Annotated[int, Field(ge=1, le=500)] = 10
     cache_seconds: Annotated[float, Field(ge=0)] = 30.0
     lease_seconds: Annotated[float, Field(ge=1)] = 30.0

@@ -36,6 +36,7 @@ class WorkloadSize:
     web_pool: int
     workers: int
     worker_threads: int
+    reply_threads: int
     worker_pool: int
     ingest_pool: int = 4
 
@@ -90,7 +91,8 @@ PHASES: dict[int, Phase] = {
             web_pool=8,
             workers=1,
             worker_threads=4,
-            worker_pool=8,
+            reply_threads=4,
+            worker_pool=12,
         ),
         objectives=Objectives(),
     ),
@@ -107,7 +109,8 @@ PHASES: dict[int, Phase] = {
             web_pool=10,
             workers=2,
             worker_threads=4,
-            worker_pool=8,
+            reply_threads=4,
+            worker_pool=12,
         ),
         objectives=Objectives(
             bot_p95_seconds=3.0,

@@ -29,9 +29,10 @@ def stats() -> None:
     """
     with _queue() as queue:
         now = queue.stats()
-    table = Table("priority", "delayed", "due", "leased", "oldest due")
+    table = Table("lane", "priority", "delayed", "due", "leased", "oldest due")
     for level in now.levels:
         table.add_row(
+            level.lane,
             level.priority.name.lower(),
             str(level.delayed),
             str(level.due),

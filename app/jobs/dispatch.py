@@ -4,6 +4,9 @@ Without Redis a worker leases directly and sleeps until it is notified. With Red
 worker; it holds an advisory lock) relays due ids, and workers lease what they read. Whenever Redis
 is lost, hangs or says nothing for half a second, a worker leases directly, so Redis can vanish and
 come back empty at any time.
+
+Streams carry effects only. Bluesky's limits allow some tens of replies a minute, for which leasing
+directly is no load, so replies never depend on Redis.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from app.jobs.queries import SQL
 from app.jobs.queue import Queue
 from app.jobs.streams import Streams
 from app.jobs.wakeup import Wakeup, hear, listen, pause
-from app.models import Job, Priority
+from app.models import Job, Lane, Priority
 from app.redis import ERRORS
 
 log = structlog.get_logger(__name__)
@@ -51,22 +54,25 @@ class Source(Protocol):
 
 
 class DirectSource:
-    """Leases from PostgreSQL."""
+    """Leases jobs of a lane from PostgreSQL."""
 
-    def __init__(self, queue: Queue, url: str, worker: str, lease_seconds: float) -> None:
+    def __init__(
+        self, lane: Lane, queue: Queue, url: str, worker: str, lease_seconds: float
+    ) -> None:
+        self._lane = lane
         self._queue = queue
-        self._wakeup = Wakeup(url)
+        self._wakeup = Wakeup(url, lane)
         self._worker = worker
         self._lease_seconds = lease_seconds
 
     def take(self, count: int) -> list[Job]:
         jobs = self.lease(count)
         if not jobs:
-            self._wakeup.wait(pause(self._queue.next_due()))
+            self._wakeup.wait(pause(self._queue.next_due(self._lane)))
         return jobs
 
     def lease(self, count: int) -> list[Job]:
-        jobs = self._queue.lease(count, self._worker, self._lease_seconds)
+        jobs = self._queue.lease(self._lane, count, self._worker, self._lease_seconds)
         metrics.LEASED.labels(source="postgres").inc(len(jobs))
         return jobs
 
@@ -75,7 +81,7 @@ class DirectSource:
 
 
 class StreamSource:
-    """Leases what the streams say is due, and directly when they say nothing."""
+    """Leases effects: what the streams say is due, and directly when they say nothing."""
 
     def __init__(
         self,
@@ -136,7 +142,7 @@ class StreamSource:
 
 
 class Relay(threading.Thread):
-    """Puts ids of due jobs on the streams, in whichever process holds the advisory lock."""
+    """Puts ids of due effects on the streams, in whichever process holds the advisory lock."""
 
     def __init__(self, database: Database, url: str, streams: Streams) -> None:
         super().__init__(name="relay", daemon=True)
@@ -154,7 +160,7 @@ class Relay(threading.Thread):
         while not self._stopping.is_set():
             try:
                 # The lock lives and dies with this connection.
-                with listen(self._url) as conn:
+                with listen(self._url, Lane.EFFECTS) as conn:
                     self._campaign(conn)
             except psycopg.OperationalError as error:
                 log.warning("relay lost its connection", error=str(error).strip())

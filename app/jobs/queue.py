@@ -21,7 +21,7 @@ from app.errors import EtceteraError
 from app.jobs import stats
 from app.jobs.policy import MAX_ATTEMPTS, urgency
 from app.jobs.queries import SQL
-from app.models import Job, JobState, Priority
+from app.models import Job, JobState, Lane, Priority
 
 log = structlog.get_logger(__name__)
 
@@ -69,12 +69,13 @@ class Queue:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def lease(self, count: int, worker: str, lease_seconds: float) -> list[Job]:
-        """Up to `count` due jobs for `worker`, most urgent first; empty when nothing is due."""
+    def lease(self, lane: Lane, count: int, worker: str, lease_seconds: float) -> list[Job]:
+        """Up to `count` due jobs of a lane, most urgent first; empty when nothing is due."""
         with self._database.transaction() as tx:
             rows = list(
                 SQL.lease(
                     tx.conn,
+                    lane=lane,
                     count=count,
                     worker=worker,
                     seconds=lease_seconds,
@@ -84,7 +85,7 @@ class Queue:
         return _leased(rows)
 
     def lease_ids(self, ids: Sequence[int], worker: str, lease_seconds: float) -> list[Job]:
-        """Those of `ids` that are due and free, most urgent first."""
+        """Those of `ids` that are effects, due and free, most urgent first."""
         with self._database.transaction() as tx:
             rows = list(
                 SQL.lease_ids(
@@ -97,14 +98,14 @@ class Queue:
             )
         return _leased(rows)
 
-    def next_due(self) -> float | None:
-        """Seconds until something may be leased (0 when it already may); None when all is done."""
+    def next_due(self, lane: Lane) -> float | None:
+        """Seconds until a job of a lane may be leased, 0 if one may be now; None without any."""
         with self._database.read(fresh=True) as conn:
-            seconds: float | None = SQL.next_due(conn)
+            seconds: float | None = SQL.next_due(conn, lane=lane)
         return None if seconds is None else max(0.0, seconds)
 
     def next_undispatched(self) -> float | None:
-        """As `next_due`, for jobs that are not on a stream."""
+        """As `next_due`, for effects that are not on a stream."""
         with self._database.read(fresh=True) as conn:
             seconds: float | None = SQL.next_undispatched(conn)
         return None if seconds is None else max(0.0, seconds)

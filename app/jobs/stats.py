@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from app.jobs.queries import SQL
-from app.models import Priority
+from app.models import Lane, Priority
 
 if TYPE_CHECKING:
     from app.db import Connection
@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """Open jobs of one priority; `oldest` is how many seconds the oldest due one has waited."""
+    """Open jobs of a lane and priority; `oldest`: seconds that the oldest due one has waited."""
 
+    lane: Lane
     priority: Priority
     delayed: int
     due: int
@@ -34,7 +35,14 @@ class Stats:
 
 def stats(conn: Connection) -> Stats:
     levels = tuple(
-        Level(Priority(row["priority"]), row["delayed"], row["due"], row["leased"], row["oldest"])
+        Level(
+            Lane(row["lane"]),
+            Priority(row["priority"]),
+            row["delayed"],
+            row["due"],
+            row["leased"],
+            row["oldest"],
+        )
         for row in SQL.depth(conn)
     )
     return Stats(levels, dead=SQL.dead_count(conn), done=SQL.done_count(conn, seconds=3600))

@@ -1,4 +1,4 @@
-"""Ids of due jobs on three Redis streams, one for each urgency.
+"""Ids of due effects on three Redis streams, one for each urgency.
 
 Only ids travel, and losing them costs nothing: PostgreSQL knows what is due. The keys share a hash
 tag, so a cluster keeps them together and one call can read all three.

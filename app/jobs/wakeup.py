@@ -7,6 +7,9 @@ from contextlib import suppress
 
 import psycopg
 import structlog
+from psycopg.sql import SQL, Identifier
+
+from app.models import Lane
 
 log = structlog.get_logger(__name__)
 
@@ -21,8 +24,8 @@ def pause(next_due: float | None) -> float:
     return POLL_SECONDS if next_due is None else min(POLL_SECONDS, max(_SHORTEST, next_due))
 
 
-def listen(url: str) -> psycopg.Connection:
-    """A connection that hears about new jobs. Raises psycopg.OperationalError."""
+def listen(url: str, lane: Lane) -> psycopg.Connection:
+    """A connection that hears about new jobs of a lane. Raises psycopg.OperationalError."""
     conn = psycopg.connect(
         url,
         autocommit=True,
@@ -32,7 +35,7 @@ def listen(url: str) -> psycopg.Connection:
         keepalives_interval=2,
         keepalives_count=3,
     )
-    conn.execute("LISTEN jobs")
+    conn.execute(SQL("LISTEN {}").format(Identifier(f"jobs_{lane}")))
     return conn
 
 
@@ -45,10 +48,14 @@ def hear(conn: psycopg.Connection, seconds: float) -> bool:
 
 
 class Wakeup:
-    """Sleeps that end early when a job is put. Survives the loss of PostgreSQL. For one thread."""
+    """Sleeps that end early when a job of a lane is put. For one thread.
 
-    def __init__(self, url: str) -> None:
+    Survives the loss of PostgreSQL.
+    """
+
+    def __init__(self, url: str, lane: Lane) -> None:
         self._url = url
+        self._lane = lane
         self._conn: psycopg.Connection | None = None
 
     def wait(self, seconds: float) -> None:
@@ -64,7 +71,7 @@ class Wakeup:
 
     def _connect(self, seconds: float) -> None:
         try:
-            self._conn = listen(self._url)
+            self._conn = listen(self._url, self._lane)
         except psycopg.OperationalError:
             time.sleep(seconds)
 

@@ -1,4 +1,4 @@
-"""The worker: takes jobs from a source, runs their handlers in threads, settles them.
+"""The worker: runs the handlers of leased jobs and settles them; its lanes do so side by side.
 
 A handler's effect is in the transaction that also finishes its job. SIGTERM drains: running jobs
 end, nothing more is leased, and what was leased but not started goes back.
@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from random import random
 from typing import Any, Protocol
 
@@ -23,19 +24,15 @@ from app import metrics
 from app.clock import utcnow
 from app.db import Database, Transaction
 from app.errors import Reject, Retry
-from app.health import PULSE
+from app.jobs.crew import Crew
 from app.jobs.dispatch import DirectSource, Relay, Source, StreamSource
 from app.jobs.policy import MAX_ATTEMPTS, backoff
 from app.jobs.queue import LeaseLost, Queue, finish
 from app.jobs.streams import Streams
-from app.models import Job
+from app.models import Job, Lane
 from app.settings import Settings
 
 log = structlog.get_logger(__name__)
-
-_SLOT_SECONDS = 0.5  # how often a worker with all threads busy looks whether it should stop
-_LONGEST_OUTAGE_PAUSE = 5.0
-_ALIVE_SECONDS = 30.0
 
 
 class Handler(Protocol):
@@ -53,7 +50,10 @@ class Handler(Protocol):
 
 
 class Worker:
-    """Runs jobs until told to stop."""
+    """Runs jobs until told to stop: effects in threads of their own, replies in others.
+
+    Replies wait for Bluesky; whatever it does, the effects of mentions are committed at once.
+    """
 
     def __init__(
         self,
@@ -68,80 +68,54 @@ class Worker:
         self._database = database
         self._handlers = handlers
         self._lease_seconds = settings.lease_seconds
-        self._threads = settings.worker_threads
-        self._slots = threading.Semaphore(settings.worker_threads)
         self._running: dict[tuple[int, int], Job] = {}
         self._guard = threading.Lock()
-        self._source, self._relay = self._open_source(settings)
-
-    def _open_source(self, settings: Settings) -> tuple[Source, Relay | None]:
-        url = settings.database_url.get_secret_value()
-        direct = DirectSource(self._queue, url, self.name, self._lease_seconds)
-        if settings.redis_url is None:
-            return direct, None
-        redis_url = settings.redis_url.get_secret_value()
-        source = StreamSource(
-            Streams(redis_url), direct, self._queue, self.name, self._lease_seconds
+        self._relay = self._open_relay(settings)
+        self._crews = (
+            self._crew(Lane.EFFECTS, self._effects(settings), settings.worker_threads),
+            self._crew(Lane.REPLIES, self._direct(Lane.REPLIES, settings), settings.reply_threads),
         )
-        return source, Relay(self._database, url, Streams(redis_url))
+
+    def _crew(self, lane: Lane, source: Source, threads: int) -> Crew:
+        work = partial(self._work, lane)
+        return Crew(lane, source, threads, work=work, release=self._give_back)
+
+    def _direct(self, lane: Lane, settings: Settings) -> DirectSource:
+        url = settings.database_url.get_secret_value()
+        return DirectSource(lane, self._queue, url, self.name, self._lease_seconds)
+
+    def _effects(self, settings: Settings) -> Source:
+        direct = self._direct(Lane.EFFECTS, settings)
+        if settings.redis_url is None:
+            return direct
+        streams = Streams(settings.redis_url.get_secret_value())
+        return StreamSource(streams, direct, self._queue, self.name, self._lease_seconds)
+
+    def _open_relay(self, settings: Settings) -> Relay | None:
+        if settings.redis_url is None:
+            return None
+        streams = Streams(settings.redis_url.get_secret_value())
+        return Relay(self._database, settings.database_url.get_secret_value(), streams)
 
     def run(self, stop: threading.Event) -> None:
         """Works until `stop` is set, then returns when the last started job has ended."""
-        log.info("worker started", worker=self.name, threads=self._threads)
+        log.info("worker started", worker=self.name)
         drained = threading.Event()
         heart = threading.Thread(target=self._extend_leases, args=(drained,), name="leases")
         heart.start()
         if self._relay:
             self._relay.start()
         try:
-            with ThreadPoolExecutor(self._threads, thread_name_prefix="job") as executor:
-                self._feed(executor, stop)
-                log.info("worker drains", worker=self.name, running=len(self._running))
+            with ThreadPoolExecutor(len(self._crews), thread_name_prefix="crew") as executor:
+                for ended in [executor.submit(crew.run, stop) for crew in self._crews]:
+                    ended.result()
         finally:
             drained.set()
             heart.join()
             if self._relay:
                 self._relay.stop()
                 self._relay.join(timeout=5)
-            self._source.close()
         log.info("worker stopped", worker=self.name)
-
-    def _feed(self, executor: ThreadPoolExecutor, stop: threading.Event) -> None:
-        """Leases as many jobs as threads are free; they start at once."""
-        outage = 0.0
-        while not stop.is_set():
-            PULSE.beat("worker", within=_ALIVE_SECONDS)
-            free = self._take_slots()
-            if not free:
-                continue
-            jobs: list[Job] = []
-            try:
-                jobs = self._source.take(free)
-                if outage:
-                    log.info("database is back")
-                outage = 0.0
-            except psycopg.OperationalError as error:
-                outage = min(_LONGEST_OUTAGE_PAUSE, outage * 2 or 0.1)
-                log.warning("database is lost; waiting", seconds=outage, error=str(error).strip())
-                stop.wait(outage * (0.5 + random() / 2))  # noqa: S311 - jitter
-            for _ in range(free - len(jobs)):
-                self._slots.release()
-            if jobs and stop.is_set():
-                self._give_back(jobs)
-                return
-            for job in jobs:
-                with self._guard:
-                    self._running[job.id, job.attempts] = job
-                executor.submit(self._work, job)
-
-    def _take_slots(self) -> int:
-        """Reserves all free threads, waiting a moment for the first."""
-        if not self._slots.acquire(timeout=_SLOT_SECONDS):
-            return 0
-        taken = 1
-        while taken < self._threads and self._slots.acquire(blocking=False):
-            taken += 1
-        return taken
 
     def _give_back(self, jobs: list[Job]) -> None:
         try:
@@ -149,11 +123,13 @@ class Worker:
         except psycopg.OperationalError:
             log.warning("leases not given back; they run out", jobs=[job.id for job in jobs])
 
-    def _work(self, job: Job) -> None:
+    def _work(self, lane: Lane, job: Job) -> None:
         started = time.monotonic()
         wait = max(0.0, (utcnow() - job.run_at).total_seconds())
         outcome = "lost"
         error: str | None = None
+        with self._guard:
+            self._running[job.id, job.attempts] = job
         try:
             outcome, error = self._attempt(job)
         except (LeaseLost, psycopg.OperationalError) as lost:
@@ -164,8 +140,7 @@ class Worker:
         finally:
             with self._guard:
                 self._running.pop((job.id, job.attempts), None)
-            self._slots.release()
-        self._report(job, outcome, error, wait, time.monotonic() - started)
+        self._report(lane, job, outcome, error, wait, time.monotonic() - started)
 
     def _attempt(self, job: Job) -> tuple[str, str | None]:
         """Runs the handler and settles the job; returns the outcome and the error."""
@@ -199,14 +174,20 @@ class Worker:
         return "done", None
 
     def _report(
-        self, job: Job, outcome: str, error: str | None, wait: float, seconds: float
+        self,
+        lane: Lane,
+        job: Job,
+        outcome: str,
+        error: str | None,
+        wait: float,
+        seconds: float,
     ) -> None:
         priority = job.priority.name.lower()
         total = max(0.0, (utcnow() - job.created_at).total_seconds())
         metrics.JOBS.labels(kind=job.kind, outcome=outcome).inc()
-        metrics.JOB_WAIT_SECONDS.labels(priority=priority).observe(wait)
+        metrics.JOB_WAIT_SECONDS.labels(lane=lane, priority=priority).observe(wait)
         if outcome == "done":
-            metrics.JOB_SECONDS.labels(priority=priority).observe(total)
+            metrics.JOB_SECONDS.labels(lane=lane, priority=priority).observe(total)
             metrics.JOB_ATTEMPTS.labels(kind=job.kind).observe(job.attempts)
         log.info(
             "job",

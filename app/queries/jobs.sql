@@ -3,6 +3,9 @@
 -- Urgency: a job gains one step for every 10 s (NORMAL) or 20 s (LOW) it has been due, up to HIGH,
 -- so that a storm of claims cannot starve a request for help. `greatest` ignores the NULL that a
 -- HIGH job's division yields. app/jobs/policy.py has the same rule in Python; a test compares them.
+--
+-- Lanes: replies wait for Bluesky, so threads of their own lease and are woken for them. Nothing that
+-- is said here about order or urgency reaches across lanes.
 
 -- name: put(kind, key, payload, priority, delay)^
 -- The notification is sent when the caller's transaction commits.
@@ -10,12 +13,12 @@ WITH added AS (
     INSERT INTO jobs (kind, key, payload, priority, run_at)
     VALUES (:kind, :key, :payload, :priority, now() + :delay)
     ON CONFLICT (kind, key) DO NOTHING
-    RETURNING id
+    RETURNING id, lane
 )
-SELECT id, pg_notify('jobs', '') FROM added;
+SELECT id, pg_notify('jobs_' || lane, '') FROM added;
 
--- name: lease(count, worker, seconds, max_attempts)
--- The most urgent due jobs, in the order they became due. Candidates come from the index, a few for
+-- name: lease(lane, count, worker, seconds, max_attempts)
+-- The most urgent due jobs of a lane, in the order they became due. Candidates come from the index, a few for
 -- each priority, so the cost does not grow with the backlog; `spare` leaves room for rows that other
 -- workers are taking at the same moment. A job whose workers died `max_attempts` times is buried here.
 WITH candidates AS (
@@ -23,7 +26,7 @@ WITH candidates AS (
     FROM generate_series(0, 2) AS level,
     LATERAL (
         SELECT id FROM jobs
-        WHERE priority = level
+        WHERE lane = :lane AND priority = level
           AND ((state = 'waiting' AND run_at <= now()) OR (state = 'leased' AND lease_until <= now()))
         ORDER BY run_at, id
         LIMIT :count + 32
@@ -53,11 +56,12 @@ WHERE jobs.id = picked.id
 RETURNING jobs.*, picked.expired, now() AS leased_at;
 
 -- name: lease_ids(ids, worker, seconds, max_attempts)
--- As `lease`, for ids that came over Redis. Whatever is not due (done, leased, deleted) is left out.
+-- As `lease`, for ids that came over Redis, which carries effects only. Whatever is not due (done,
+-- leased, deleted) is left out.
 WITH picked AS (
     SELECT id, state = 'leased' AS expired
     FROM jobs
-    WHERE id = ANY (:ids)
+    WHERE id = ANY (:ids) AND lane = 'effects'
       AND ((state = 'waiting' AND run_at <= now()) OR (state = 'leased' AND lease_until <= now()))
       AND attempts < :max_attempts
     FOR UPDATE SKIP LOCKED
@@ -69,29 +73,29 @@ FROM picked
 WHERE jobs.id = picked.id
 RETURNING jobs.*, picked.expired, now() AS leased_at;
 
--- name: next_due()$
--- Seconds until a job becomes due or a lease expires; NULL when nothing is open.
+-- name: next_due(lane)$
+-- Seconds until a job of a lane becomes due or a lease expires; NULL when nothing is open.
 SELECT extract(epoch FROM min(due) - clock_timestamp())::float8
 FROM generate_series(0, 2) AS level,
 LATERAL (
-    (SELECT run_at AS due FROM jobs WHERE state = 'waiting' AND priority = level
+    (SELECT run_at AS due FROM jobs WHERE state = 'waiting' AND lane = :lane AND priority = level
      ORDER BY run_at, id LIMIT 1)
     UNION ALL
-    (SELECT lease_until FROM jobs WHERE state = 'leased' AND priority = level
+    (SELECT lease_until FROM jobs WHERE state = 'leased' AND lane = :lane AND priority = level
      ORDER BY lease_until LIMIT 1)
 ) AS open_jobs;
 
 -- name: next_undispatched()$
--- As `next_due`, for jobs that are not on a stream.
+-- As `next_due`, for effects that are not on a stream.
 SELECT extract(epoch FROM min(due) - clock_timestamp())::float8
 FROM generate_series(0, 2) AS level,
 LATERAL (
     (SELECT run_at AS due FROM jobs
-     WHERE state = 'waiting' AND priority = level AND dispatched_at IS NULL
+     WHERE state = 'waiting' AND lane = 'effects' AND priority = level AND dispatched_at IS NULL
      ORDER BY run_at, id LIMIT 1)
     UNION ALL
     (SELECT lease_until FROM jobs
-     WHERE state = 'leased' AND priority = level AND dispatched_at IS NULL
+     WHERE state = 'leased' AND lane = 'effects' AND priority = level AND dispatched_at IS NULL
      ORDER BY lease_until LIMIT 1)
 ) AS open_jobs;
 
@@ -118,9 +122,9 @@ WITH again AS (
     SET state = 'waiting', run_at = now() + :delay, attempts = attempts - :refund,
         leased_by = NULL, lease_until = NULL, last_error = :error
     WHERE id = :id AND state = 'leased' AND leased_by = :worker AND attempts = :attempts
-    RETURNING id
+    RETURNING id, lane
 )
-SELECT id, pg_notify('jobs', '') FROM again;
+SELECT id, pg_notify('jobs_' || lane, '') FROM again;
 
 -- name: release(ids, attempts, worker)!
 -- Leases that were never started go back as they were, for another worker to take at once.
@@ -133,9 +137,9 @@ WITH held AS (
     FROM held
     WHERE jobs.id = held.id AND jobs.state = 'leased' AND jobs.leased_by = :worker
       AND jobs.attempts = held.attempts
-    RETURNING jobs.id
+    RETURNING jobs.lane
 )
-SELECT pg_notify('jobs', '') FROM again;
+SELECT pg_notify('jobs_' || lane, '') FROM again;
 
 -- name: bury(id, worker, attempts, error)!
 UPDATE jobs
@@ -147,13 +151,15 @@ WHERE id = :id AND state = 'leased' AND leased_by = :worker AND attempts = :atte
 SELECT pg_try_advisory_lock(hashtext('jobs.relay'));
 
 -- name: due_for_dispatch(level, count, redispatch)
--- Due ids that belong on the stream `level` and are not there: new, or become more urgent since they
--- were dispatched, or dispatched longer ago than `redispatch` seconds (Redis may have lost them).
+-- Due ids of effects that belong on the stream `level` and are not there: new, or become more urgent
+-- since they were dispatched, or dispatched longer ago than `redispatch` seconds (Redis may have lost
+-- them).
 UPDATE jobs
 SET dispatched_at = now()
 WHERE id IN (
     SELECT id FROM jobs
-    WHERE ((state = 'waiting' AND run_at <= now()) OR (state = 'leased' AND lease_until <= now()))
+    WHERE lane = 'effects'
+      AND ((state = 'waiting' AND run_at <= now()) OR (state = 'leased' AND lease_until <= now()))
       AND :level = greatest(0, priority
           - floor(extract(epoch FROM now() - run_at) / (10 * nullif(priority, 0))))
       AND (dispatched_at IS NULL
@@ -170,16 +176,17 @@ RETURNING id, run_at;
 UPDATE jobs SET dispatched_at = NULL WHERE id = ANY (:ids) AND state IN ('waiting', 'leased');
 
 -- name: depth()
--- Open jobs by priority. `oldest` is the age in seconds of the job that has been due longest.
-SELECT level AS priority,
+-- Open jobs by lane and priority. `oldest` is the age in seconds of the job that has been due longest.
+SELECT lanes.lane, level AS priority,
        count(jobs.id) FILTER (WHERE state = 'waiting' AND run_at > now()) AS delayed,
        count(jobs.id) FILTER (WHERE state = 'waiting' AND run_at <= now()) AS due,
        count(jobs.id) FILTER (WHERE state = 'leased') AS leased,
        coalesce(extract(epoch FROM now() - min(run_at) FILTER (WHERE state = 'waiting' AND run_at <= now())), 0)::float8 AS oldest
-FROM generate_series(0, 2) AS level
-LEFT JOIN jobs ON jobs.priority = level AND state IN ('waiting', 'leased')
-GROUP BY level
-ORDER BY level;
+FROM unnest(ARRAY['effects', 'replies']) AS lanes (lane)
+CROSS JOIN generate_series(0, 2) AS level
+LEFT JOIN jobs ON jobs.lane = lanes.lane AND jobs.priority = level AND state IN ('waiting', 'leased')
+GROUP BY lanes.lane, level
+ORDER BY lanes.lane, level;
 
 -- name: dead_count()$
 SELECT count(*) FROM jobs WHERE state = 'dead';
@@ -197,9 +204,9 @@ WITH again AS (
     SET state = 'waiting', run_at = now(), attempts = 0, leased_by = NULL, lease_until = NULL,
         done_at = NULL
     WHERE id = :id AND state = 'dead'
-    RETURNING id
+    RETURNING id, lane
 )
-SELECT id, pg_notify('jobs', '') FROM again;
+SELECT id, pg_notify('jobs_' || lane, '') FROM again;
 
 -- name: drop(id)^
 DELETE FROM jobs WHERE id = :id AND state = 'dead' RETURNING *;

@@ -330,6 +330,7 @@ def _status(conn: Connection) -> views.Status:
     return views.Status(
         queue=[
             views.QueueLevel(
+                lane=level.lane,
                 priority=level.priority,
                 waiting=level.delayed,
                 due=level.due,

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
-from app.models import Category, Priority, Rarity, Region, TransactionKind
+from app.models import Category, Lane, Priority, Rarity, Region, TransactionKind
 from app.repository.users import INVALID_HANDLE
 
 T = TypeVar("T")
@@ -187,6 +187,8 @@ class Home(View):
 
 
 class QueueLevel(View):
+    lane: Lane
+    """Effects of mentions, or replies to them."""
     priority: Priority
     waiting: int
     """Not due yet: a delay or a retry."""

@@ -122,6 +122,7 @@ def build(
             | {
                 "METRICS_PORT": str(target.port(worker)),
                 "WORKER_THREADS": str(args.size.worker_threads),
+                "REPLY_THREADS": str(args.size.reply_threads),
                 "DATABASE_POOL": str(args.size.worker_pool),
             },
             # A worker finishes the job it holds; its lease is 30 s.

@@ -18,7 +18,7 @@ from typing import Any
 from app.db import Database, Transaction
 from app.jobs.queue import put
 from app.jobs.worker import Handler, Worker
-from app.models import Job, Priority
+from app.models import Job, Lane, Priority
 from app.settings import Settings
 
 
@@ -105,7 +105,8 @@ def eventually(condition: Callable[[], bool], seconds: float = 20) -> None:
 def wake(database: Database) -> None:
     """Ends the sleep of workers and relays, which may last a second."""
     with database.transaction() as tx:
-        tx.conn.execute("NOTIFY jobs")
+        for lane in Lane:
+            tx.conn.execute("SELECT pg_notify(%s, '')", (f"jobs_{lane}",))
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from app.jobs import dispatch
 from app.jobs.dispatch import WINDOW, Relay
 from app.jobs.queue import Queue
 from app.jobs.streams import Streams, stream
-from app.models import Priority
+from app.models import Lane, Priority
 from app.settings import Settings
 from tests.integration.jobs.kit import (
     Do,
@@ -332,7 +332,7 @@ def test_an_expired_lease_is_dispatched_again(
 ) -> None:
     add(database, "a")
     eventually(lambda: len(on_stream(redis_url, Priority.NORMAL)) == 1)
-    Queue(database).lease(1, "dead", 30)
+    Queue(database).lease(Lane.EFFECTS, 1, "dead", 30)
     expire_leases(database)
     eventually(lambda: len(on_stream(redis_url, Priority.NORMAL)) == 2)
     del relay

@@ -20,7 +20,7 @@ from app.__main__ import main
 from app.db import Database
 from app.health import HealthServer, Pulse
 from app.jobs.queue import Queue
-from app.models import Priority
+from app.models import Lane, Priority
 from app.settings import Settings
 from tests.integration.jobs.kit import add, eventually, states
 from tests.servers import free_port
@@ -77,7 +77,7 @@ def test_metrics_tell_depth_age_dead_letters_and_write_points(
     served: httpx.Client, database: Database, queue: Queue
 ) -> None:
     add(database, "dead", priority=Priority.HIGH)
-    queue.bury(queue.lease(1, "w", 30)[0], "x")
+    queue.bury(queue.lease(Lane.EFFECTS, 1, "w", 30)[0], "x")
     add(database, "due", priority=Priority.LOW, waited=7)
     add(database, "delayed", priority=Priority.NORMAL, delay=60)
     with database.transaction() as tx:
@@ -87,9 +87,9 @@ def test_metrics_tell_depth_age_dead_letters_and_write_points(
         )
     got = samples(served.get("/metrics").text)
     assert got["etcetera_database_up", ()] == 1
-    assert got["etcetera_jobs_open", ("low", "due")] == 1
-    assert got["etcetera_jobs_open", ("normal", "delayed")] == 1
-    assert got["etcetera_jobs_oldest_seconds", ("low",)] >= 7
+    assert got["etcetera_jobs_open", ("effects", "low", "due")] == 1
+    assert got["etcetera_jobs_open", ("effects", "normal", "delayed")] == 1
+    assert got["etcetera_jobs_oldest_seconds", ("effects", "low")] >= 7
     assert got["etcetera_jobs_dead", ()] == 1
     assert got["etcetera_write_points_left", ("etcetera.test", "hour")] == 5000 - 30
     assert got["etcetera_write_points_left", ("etcetera.test", "day")] == 35000 - 130
@@ -135,7 +135,7 @@ def test_an_operator_sees_requeues_and_drops_dead_letters(
 ) -> None:
     for key in ("keep", "again", "away"):
         add(database, key)
-    for job in queue.lease(3, "w", 30):
+    for job in queue.lease(Lane.EFFECTS, 3, "w", 30):
         queue.bury(job, "Traceback\nValueError: broken")
     ids = {job.key: str(job.id) for job in queue.dead()}
     shown = app(settings, "jobs", "dead")

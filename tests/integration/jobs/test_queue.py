@@ -16,7 +16,7 @@ import pytest
 from app.db import Database
 from app.jobs.policy import MAX_ATTEMPTS, urgency
 from app.jobs.queue import LeaseLost, Queue, finish, put
-from app.models import Job, Priority
+from app.models import Job, Lane, Priority
 from tests.integration.jobs.kit import (
     add,
     effects,
@@ -29,8 +29,8 @@ from tests.integration.jobs.kit import (
 pytestmark = pytest.mark.integration
 
 
-def lease(queue: Queue, count: int = 1, worker: str = "w") -> list[Job]:
-    return queue.lease(count, worker, 30)
+def lease(queue: Queue, count: int = 1, worker: str = "w", lane: Lane = Lane.EFFECTS) -> list[Job]:
+    return queue.lease(lane, count, worker, 30)
 
 
 def commit_effect(database: Database, job: Job) -> None:
@@ -66,7 +66,8 @@ def test_the_same_key_is_put_once_even_after_it_is_done(database: Database, queu
 def test_the_same_key_of_another_kind_is_another_job(database: Database, queue: Queue) -> None:
     assert add(database, "a", kind="command")
     assert add(database, "a", kind="reply")
-    assert {job.kind for job in lease(queue, 5)} == {"command", "reply"}
+    assert [job.kind for job in lease(queue, 5)] == ["command"]
+    assert [job.kind for job in lease(queue, 5, lane=Lane.REPLIES)] == ["reply"]
 
 
 def test_a_leased_job_is_not_leased_again_while_its_lease_lasts(
@@ -114,7 +115,7 @@ def test_a_delayed_job_is_leased_when_its_time_has_come_and_not_before(
 ) -> None:
     add(database, "a", delay=0.3)
     assert lease(queue) == []
-    due = queue.next_due()
+    due = queue.next_due(Lane.EFFECTS)
     assert due is not None
     assert 0 < due <= 0.3
     time.sleep(due)
@@ -122,7 +123,7 @@ def test_a_delayed_job_is_leased_when_its_time_has_come_and_not_before(
 
 
 def test_nothing_is_due_in_an_empty_queue(queue: Queue) -> None:
-    assert queue.next_due() is None
+    assert queue.next_due(Lane.EFFECTS) is None
 
 
 def test_an_expired_lease_is_leased_again_and_counts_as_an_attempt(
@@ -197,7 +198,7 @@ def test_extending_keeps_the_lease_and_tells_which_are_lost(
 ) -> None:
     add(database, "a")
     add(database, "b")
-    one, two = queue.lease(2, "one", 30)
+    one, two = queue.lease(Lane.EFFECTS, 2, "one", 30)
     expire_leases(database)
     [taken] = lease(queue, worker="two")
     kept = two if taken.id == one.id else one
@@ -278,15 +279,22 @@ def test_ids_that_are_done_delayed_leased_or_unknown_are_not_leased(
     assert [job.key for job in queue.lease_ids([*ids.values(), 10**9], "w", 30)] == ["free"]
 
 
-def test_stats_count_by_priority_and_state(database: Database, queue: Queue) -> None:
+def test_stats_count_by_lane_priority_and_state(database: Database, queue: Queue) -> None:
     add(database, "leased", priority=Priority.HIGH, waited=1)
     lease(queue)
     add(database, "due", priority=Priority.HIGH, waited=5)
     add(database, "delayed", priority=Priority.LOW, delay=60)
+    add(database, "reply", kind="reply", priority=Priority.HIGH, waited=90)
     add(database, "dead", kind="other", waited=100)
     queue.bury(lease(queue)[0], "x")
     stats = queue.stats()
-    high, normal, low = stats.levels
+    high, normal, low, *replies = stats.levels
+    assert [(level.lane, level.due) for level in replies] == [
+        (Lane.REPLIES, 1),
+        (Lane.REPLIES, 0),
+        (Lane.REPLIES, 0),
+    ]
+    assert 90 <= replies[0].oldest < 150
     assert (high.due, high.leased, high.delayed) == (1, 1, 0)
     assert (low.due, low.leased, low.delayed) == (0, 0, 1)
     assert (normal.due, normal.oldest) == (0, 0)
@@ -312,7 +320,7 @@ def test_putting_notifies_when_the_transaction_commits(
     database: Database, database_url: str
 ) -> None:
     with psycopg.connect(database_url, autocommit=True) as conn:
-        conn.execute("LISTEN jobs")
+        conn.execute("LISTEN jobs_effects")
         heard: list[Any] = []
         with database.transaction() as tx:
             put(tx, kind="test", key="a", payload={}, priority=Priority.LOW)

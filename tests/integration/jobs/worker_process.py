@@ -31,7 +31,9 @@ def main() -> None:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     with Database.open(settings) as database:
-        Worker(database, {"test": Do(work), "poison": Do(poison)}, settings).run(stop)
+        Worker(database, {"test": Do(work), "reply": Do(work), "poison": Do(poison)}, settings).run(
+            stop
+        )
 
 
 if __name__ == "__main__":
