@@ -68,6 +68,7 @@ class Bluesky:
         self._keeper = SessionKeeper(settings, database)
         self._handles: Timed[str | None] = Timed()
         self._profiles: Timed[Profile | None] = Timed()
+        self._silence = Silence()
 
     @property
     def handle(self) -> str:
@@ -75,7 +76,7 @@ class Bluesky:
 
     @property
     def did(self) -> str:
-        """The bot's own DID; the first use logs in."""
+        """The bot's own DID; only the very first use logs in."""
         return _translated(lambda: self._keeper.did, self.handle)
 
     # Reading
@@ -88,35 +89,41 @@ class Bluesky:
         known, did = self._handles.get(handle)
         if not known:
             params = models.ComAtprotoIdentityResolveHandle.Params(handle=handle)
-            did = self._found("com.atproto.identity.resolveHandle", params, "did")
+            did = self._looked_up("com.atproto.identity.resolveHandle", params).get("did")
             self._handles.set(handle, did, seconds=300 if did else 20)
         return did
 
     def profile(self, actor: str, *, fresh: bool = False) -> Profile | None:
         """An account's profile, or None where it is gone. Remembered for a minute unless fresh."""
+        find = self._found if fresh else self._looked_up
         known, profile = self._profiles.get(actor)
         if fresh or not known:
             params = models.AppBskyActorGetProfile.Params(actor=actor)
-            profile = _profile(self._found("app.bsky.actor.getProfile", params))
+            profile = _profile(find("app.bsky.actor.getProfile", params))
             self._profiles.set(actor, profile, seconds=60)
         return profile
 
     def apart(self, one: str, other: str) -> bool:
         """Whether one of two accounts blocks the other."""
         params = models.AppBskyGraphGetRelationships.Params(actor=one, others=[other])
-        answer = self._found("app.bsky.graph.getRelationships", params) or {}
+        answer = self._looked_up("app.bsky.graph.getRelationships", params)
         return any(
             view.get(kind)
             for view in answer.get("relationships") or ()
             for kind in ("blocking", "blockedBy", "blockingByList", "blockedByList")
         )
 
+    def author(self, uri: str) -> Profile | None:
+        """The author of a post that is there now; None where it is gone or hidden from the bot."""
+        params = models.AppBskyFeedGetPosts.Params(uris=[uri])
+        posts = self._found("app.bsky.feed.getPosts", params).get("posts")
+        return _profile(posts[0]["author"]) if posts else None
+
     def record(self, uri: str) -> dict[str, Any] | None:
         """A record by its at:// URI as `{uri, cid, value}`, or None where it is gone."""
         repo, collection, rkey = uri.removeprefix("at://").split("/", 2)
         params = models.ComAtprotoRepoGetRecord.Params(repo=repo, collection=collection, rkey=rkey)
-        found: dict[str, Any] | None = self._found("com.atproto.repo.getRecord", params)
-        return found
+        return self._found("com.atproto.repo.getRecord", params) or None
 
     def notifications(self, cursor: str | None, limit: int = 100) -> dict[str, Any]:
         """A page of mentions and replies, newest first, with the cursor of the next page."""
@@ -147,9 +154,16 @@ class Bluesky:
     ) -> Ref:
         """Writes a post under a key; writing the same one again changes nothing.
 
-        `learn` is given the headers in which the server says how much may still be written.
+        Never overwrites another post: raises BrokenError when the key has one. `learn` is given
+        the headers in which the server says how much may still be written.
         """
-        body = {"repo": self.did, "collection": POST, "rkey": rkey, "record": record}
+        body = {
+            "repo": self.did,
+            "collection": POST,
+            "rkey": rkey,
+            "record": record,
+            "swapRecord": None,  # "there is none yet"
+        }
         try:
             answer = self._procedure("com.atproto.repo.putRecord", body)
         except Limited as limited:
@@ -161,12 +175,17 @@ class Bluesky:
 
     # Calling
 
-    def _found(self, method: str, params: Any, field: str | None = None) -> Any:
+    def _looked_up(self, method: str, params: Any) -> dict[str, Any]:
+        """As `_found`, for jobs with an effect: Raises Retry at once while Bluesky is silent."""
+        self._silence.check()
+        return self._found(method, params)
+
+    def _found(self, method: str, params: Any) -> dict[str, Any]:
+        """The answer; empty where the server knows nothing of it."""
         try:
-            answer = self._query(method, params)
+            return self._query(method, params)
         except Reject:
-            return None
-        return answer.get(field) if field else answer
+            return {}
 
     def _query(self, method: str, params: Any) -> dict[str, Any]:
         return _json(self._call(lambda client: client.invoke_query(method, params=params)))
@@ -188,11 +207,52 @@ class Bluesky:
                     raise
                 return request(self._keeper.refused(client))
 
-        return _translated(attempt, self.handle)
+        try:
+            answer = _translated(attempt, self.handle)
+        except SilentError:
+            self._silence.begin()
+            raise
+        self._silence.end()
+        return answer
 
 
 class BrokenError(EtceteraError):
     """The server fails at a request, now or always: tried again, but not for ever."""
+
+
+class SilentError(Retry):
+    """The server cannot be reached or takes too long."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(_OUTAGE, f"Bluesky does not answer: {error!r}")
+
+
+class Silence:
+    """Remembers that a server does not answer, so that not every thread waits to learn it.
+
+    Once every few seconds one caller passes, to try again. Thread-safe.
+    """
+
+    def __init__(self) -> None:
+        self._until: float | None = None
+        self._lock = threading.Lock()
+
+    def check(self) -> None:
+        """Raises Retry for all callers but the one that may try."""
+        with self._lock:
+            if self._until is None:
+                return
+            if time.monotonic() < self._until:
+                raise Retry(_OUTAGE, "Bluesky did not answer lately")
+            self._until = time.monotonic() + _OUTAGE.total_seconds()
+
+    def begin(self) -> None:
+        with self._lock:
+            self._until = time.monotonic() + _OUTAGE.total_seconds()
+
+    def end(self) -> None:
+        with self._lock:
+            self._until = None
 
 
 class Limited(Retry):
@@ -240,8 +300,8 @@ def is_bot(labels: object) -> bool:
     )
 
 
-def _profile(view: Mapping[str, Any] | None) -> Profile | None:
-    if view is None:
+def _profile(view: Mapping[str, Any]) -> Profile | None:
+    if not view:
         return None
     viewer = view.get("viewer") or {}
     blocked = bool(
@@ -274,8 +334,16 @@ def _json(response: Response) -> dict[str, Any]:
 
 
 def _session_refused(error: RequestErrorBase) -> bool:
-    name = getattr(getattr(error.response, "content", None), "error", "")
-    return name in {"ExpiredToken", "InvalidToken", "AuthMissing", "AuthenticationRequired"}
+    return _name(error) in {
+        "ExpiredToken",
+        "InvalidToken",
+        "AuthMissing",
+        "AuthenticationRequired",
+    }
+
+
+def _name(error: RequestErrorBase) -> str:
+    return getattr(getattr(error.response, "content", None), "error", "")
 
 
 def _translated(call: Callable[[], T], account: str) -> T:
@@ -290,13 +358,15 @@ def _translated(call: Callable[[], T], account: str) -> T:
         log.error("Bluesky refuses the account", account=account, error=str(error))
         raise Retry(_BAD_LOGIN, f"Bluesky refuses the account: {error}") from error
     except BadRequestError as error:
+        if _name(error) == "InvalidSwap":
+            raise BrokenError("another record has this key") from error
         raise Reject(f"Bluesky refuses the request: {error}") from error
     except NetworkError as error:
         if error.response is not None and error.response.status_code == _TOO_LARGE:
             raise Reject(f"Bluesky refuses the request: {error}") from error
-        raise Retry(_OUTAGE, f"Bluesky does not answer: {error!r}") from error
+        raise SilentError(error) from error
     except httpx.HTTPError as error:
-        raise Retry(_OUTAGE, f"Bluesky does not answer: {error!r}") from error
+        raise SilentError(error) from error
     except RequestErrorBase as error:
         if error.response is not None and error.response.status_code < 500:
             raise Reject(f"Bluesky refuses the request: {error}") from error

@@ -131,15 +131,18 @@ class ReplyHandler:
     def prepare(self, job: Job) -> Outcome:
         """Sends the reply, unless something forbids it by now. Raises Retry and Reject.
 
-        A worker that is killed after sending does this again: it finds its own post and is done.
+        Whoever does this again, be it that a worker was killed or that an answer of Bluesky got
+        lost, looks first for the post that may be there, and is done when it is.
         """
         with self._database.read(fresh=True) as conn:
             draft = _read(conn, job.key)
         if draft.reply.state is not ReplyState.PENDING:
             return Settled()
-        rkey, existing = self._place(draft)
-        if existing is not None:
-            return Sent(existing)
+        rkey = draft.reply.rkey
+        if job.attempts > 1 or job.last_error is not None:
+            rkey, existing = self._place(draft)
+            if existing is not None:
+                return Sent(existing)
         if draft.opted_out and not job.payload.get("farewell"):
             return Withheld("opted out")
         if withheld := self._forbidden(draft.mention):
@@ -182,14 +185,17 @@ class ReplyHandler:
         """Why the mention may not be answered any more, as Bluesky knows it now."""
         if mention.deleted_at is not None:
             return Withheld("mention deleted")
-        author = self._bluesky.profile(mention.author_did, fresh=True)
+        author = self._bluesky.author(mention.uri)
+        seen = author is not None
+        if author is None:
+            author = self._bluesky.profile(mention.author_did, fresh=True)
         if author is None:
             return Withheld("author gone")
         if author.blocked:
             return Withheld("blocked")
         if author.is_bot:
             return Withheld("author is a bot")
-        if self._bluesky.record(mention.uri) is None:
+        if not seen and self._bluesky.record(mention.uri) is None:
             return Withheld("mention deleted", mention_deleted=True)
         return None
 

@@ -27,6 +27,8 @@ from app.settings import Settings
 # Earlier than the SDK's own 15 minutes, so that renewing always goes through the lock.
 _EARLY = timedelta(minutes=20)
 _TIMEOUT = httpx.Timeout(10.0, connect=5.0)
+# Longer than httpx keeps a connection, shorter than a PDS does: replies come one by one.
+_CONNECTIONS = httpx.Limits(max_keepalive_connections=20, keepalive_expiry=60.0)
 _FIRST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=5), timedelta(minutes=15)
 
 log = structlog.get_logger(__name__)
@@ -74,8 +76,12 @@ class SessionKeeper:
 
     @property
     def did(self) -> str:
-        """The bot's own DID."""
-        return str((self._login or self._current()).session.did)
+        """The bot's own DID. Any session tells it, so that few ever wait for a login to know it."""
+        if self._login is not None:
+            return str(self._login.session.did)
+        with self._database.read(fresh=True) as conn:
+            stored = self._decrypt(stored_sessions.get(conn, self.handle))
+        return str((stored or self._current().session).did)
 
     def _current(self) -> "_Login":
         with self._lock:
@@ -143,7 +149,7 @@ class SessionKeeper:
         return _Login(client, session)
 
     def _open(self) -> Client:
-        return Client(self._url, request=Request(timeout=_TIMEOUT))
+        return Client(self._url, request=Request(timeout=_TIMEOUT, limits=_CONNECTIONS))
 
 
 def _lasts(session: Session) -> bool:

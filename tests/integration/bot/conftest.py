@@ -13,7 +13,7 @@ from atproto import client_utils
 from atproto_client.models.utils import get_model_as_dict
 from psycopg.sql import SQL, Identifier
 
-from app.bot.bluesky import POST, Profile, Ref
+from app.bot.bluesky import POST, BrokenError, Profile, Ref
 from app.bot.budget import Budget
 from app.bot.handlers import CommandHandler, Handler
 from app.bot.inbox import Bot, read_mention, store
@@ -23,7 +23,7 @@ from app.cache import Cache
 from app.clock import utcnow
 from app.db import Database
 from app.jobs.queue import Queue, finish
-from app.models import Job, Mention, Object, Reply
+from app.models import Job, Lane, Mention, Object, Reply
 from app.repository import replies
 from app.settings import Settings
 
@@ -60,6 +60,12 @@ class FakeBluesky:
     def apart(self, one: str, other: str) -> bool:
         return {one, other} in self.foes
 
+    def author(self, uri: str) -> Profile | None:
+        """As the AppView answers getPosts: nothing where either blocks the other."""
+        person = self.people.get(uri.removeprefix("at://").split("/")[0])
+        hidden = person is None or person.blocked or uri not in self.posts
+        return None if hidden else person
+
     def record(self, uri: str) -> dict[str, Any] | None:
         return self.posts.get(uri)
 
@@ -74,8 +80,10 @@ class FakeBluesky:
         if self.fail:
             raise self.fail
         learn({})
-        self.written += 1
         uri = f"at://{self.did}/{POST}/{rkey}"
+        if self.posts.get(uri, {"value": record})["value"] != record:
+            raise BrokenError("another record has this key")
+        self.written += 1
         self.posts[uri] = {"uri": uri, "cid": "bafyreply", "value": dict(record)}
         return Ref(uri, "bafyreply")
 
@@ -148,7 +156,8 @@ class Exchange:
         while True:
             with self.database.transaction() as tx:
                 tx.conn.execute("UPDATE jobs SET run_at = now() WHERE state = 'waiting'")
-            jobs = Queue(self.database).lease(10, "test", 30)
+            queue = Queue(self.database)
+            jobs = [job for lane in Lane for job in queue.lease(lane, 10, "test", 30)]
             if not jobs:
                 return done
             for job in jobs:

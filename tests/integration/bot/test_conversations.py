@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from atproto import client_utils
 
-from app.bot.bluesky import POST, Profile
+from app.bot.bluesky import POST, BrokenError, Profile, SilentError
 from app.bot.inbox import UnreadableError, read_mention
 from app.bot.richtext import MOST_GRAPHEMES, graphemes
 from app.clock import utcnow
 from app.errors import Reject, Retry
 from app.jobs.queue import Queue
-from app.models import ReplyState
+from app.models import Lane, ReplyState
 from tests.integration.bot.conftest import Exchange, FakeBluesky
 
 pytestmark = pytest.mark.integration
@@ -138,7 +138,7 @@ def test_nothing_can_be_offered_to_who_opted_out(exchange: Exchange) -> None:
 
 def test_opting_out_before_the_reply_is_sent_withholds_it(exchange: Exchange) -> None:
     uri = exchange.post("alice", "@bot claim")
-    [command] = Queue(exchange.database).lease(1, "test", 30)
+    [command] = Queue(exchange.database).lease(Lane.EFFECTS, 1, "test", 30)
     handler = exchange.handlers["command"]
     with exchange.database.transaction() as tx:
         handler.apply(tx, command, handler.prepare(command))
@@ -225,12 +225,12 @@ def test_a_mention_that_arrives_twice_is_stored_and_answered_once(exchange: Exch
 
 def test_a_worker_killed_after_sending_does_not_send_twice(exchange: Exchange) -> None:
     uri = exchange.post("alice", "@bot claim")
-    [command] = Queue(exchange.database).lease(1, "test", 30)
+    [command] = Queue(exchange.database).lease(Lane.EFFECTS, 1, "test", 30)
     handler = exchange.handlers["command"]
     with exchange.database.transaction() as tx:
         handler.apply(tx, command, handler.prepare(command))
         tx.conn.execute("UPDATE jobs SET state = 'done' WHERE kind = 'command'")
-    [job] = Queue(exchange.database).lease(1, "dies after putRecord", 30)
+    [job] = Queue(exchange.database).lease(Lane.REPLIES, 1, "dies after putRecord", 30)
     exchange.handlers["reply"].prepare(job)
     with exchange.database.transaction() as tx:
         tx.conn.execute("UPDATE jobs SET lease_until = now() WHERE state = 'leased'")
@@ -242,9 +242,32 @@ def test_a_worker_killed_after_sending_does_not_send_twice(exchange: Exchange) -
     assert (exchange.bluesky.written, exchange.bluesky.uploads) == (1, 1)
 
 
+def test_a_reply_whose_answer_got_lost_is_not_sent_twice(exchange: Exchange) -> None:
+    """Bluesky has written the post, and its answer was an error 500 or came too late."""
+    uri = exchange.post("alice", "@bot claim")
+    [command] = Queue(exchange.database).lease(Lane.EFFECTS, 1, "test", 30)
+    handler = exchange.handlers["command"]
+    with exchange.database.transaction() as tx:
+        handler.apply(tx, command, handler.prepare(command))
+        tx.conn.execute("UPDATE jobs SET state = 'done' WHERE kind = 'command'")
+    queue = Queue(exchange.database)
+    for error, failed in ((SilentError(TimeoutError()), False), (BrokenError("500"), True)):
+        [job] = queue.lease(Lane.REPLIES, 1, "test", 30)
+        if failed:
+            exchange.bluesky.posts.clear()  # as if only the second try had come through
+            exchange.bluesky.posts[uri] = {"uri": uri, "cid": "bafymention", "value": {}}
+        exchange.handlers["reply"].prepare(job)
+        queue.retry(job, str(error), after=timedelta(0), failed=failed)
+    exchange.work()
+    reply = exchange.reply(uri)
+    assert reply is not None
+    assert reply.state is ReplyState.SENT
+    assert len(exchange.bluesky.posts) == 2
+
+
 def test_a_key_taken_by_another_post_is_left_alone(exchange: Exchange) -> None:
     uri = exchange.post("alice", "@bot claim")
-    [command] = Queue(exchange.database).lease(1, "test", 30)
+    [command] = Queue(exchange.database).lease(Lane.EFFECTS, 1, "test", 30)
     handler = exchange.handlers["command"]
     with exchange.database.transaction() as tx:
         handler.apply(tx, command, handler.prepare(command))
@@ -254,6 +277,10 @@ def test_a_key_taken_by_another_post_is_left_alone(exchange: Exchange) -> None:
     taken = f"at://{exchange.bot.did}/{POST}/{reply.rkey}"
     other = {"uri": taken, "cid": "x", "value": {"text": "something else"}}
     exchange.bluesky.posts[taken] = other
+    with pytest.raises(BrokenError):
+        exchange.work()
+    with exchange.database.transaction() as tx:
+        tx.conn.execute("UPDATE jobs SET lease_until = now() WHERE state = 'leased'")
     exchange.work()
     sent = exchange.reply(uri)
     assert sent is not None
@@ -278,7 +305,7 @@ def test_a_firehose_mention_gets_its_authors_handle_and_waits_to_be_indexed(
     facets = [facet.model_dump(by_alias=True) for facet in text.build_facets()]
     record = {"text": text.build_text(), "facets": facets}
     exchange.arrive(read_mention(uri, "c", None, record, utcnow(), "firehose"))
-    [command] = Queue(exchange.database).lease(1, "test", 30)
+    [command] = Queue(exchange.database).lease(Lane.EFFECTS, 1, "test", 30)
     handler = exchange.handlers["command"]
     with pytest.raises(Retry):
         handler.prepare(command)
@@ -286,8 +313,8 @@ def test_a_firehose_mention_gets_its_authors_handle_and_waits_to_be_indexed(
     with exchange.database.transaction() as tx:
         handler.apply(tx, command, handler.prepare(command))
         tx.conn.execute("UPDATE jobs SET state = 'done' WHERE kind = 'command'")
-    assert Queue(exchange.database).lease(1, "test", 30) == []
-    assert 0.5 < (Queue(exchange.database).next_due() or 0) < 2
+    assert Queue(exchange.database).lease(Lane.REPLIES, 1, "test", 30) == []
+    assert 0.5 < (Queue(exchange.database).next_due(Lane.REPLIES) or 0) < 2
     exchange.work()
     assert exchange.owned("carol")[0].owner_handle == "carol.test"
 

@@ -3,19 +3,24 @@ it says is for test_conversations.py; what happens here is reading, sending, ses
 
 from __future__ import annotations
 
+import base64
+import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import psycopg
 import pytest
+from atproto import Request, Session
 from atproto.exceptions import RateLimitExceededError
 from psycopg.sql import SQL, Identifier
 
 from app.bot import ingest
-from app.bot.bluesky import POST, Bluesky, Limited
+from app.bot.bluesky import POST, Bluesky, BrokenError, Limited
 from app.bot.budget import HOUR, Budget
 from app.bot.handlers import build
 from app.bot.notifications import Notifications
@@ -26,7 +31,7 @@ from app.clock import utcnow
 from app.db import Database
 from app.errors import Retry
 from app.jobs.queue import Queue, finish
-from app.models import Mention, Priority, Reply, ReplyState
+from app.models import Lane, Mention, Priority, Reply, ReplyState
 from app.repository import budget as points_spent
 from app.repository import cursors, mentions, replies, sessions
 from app.settings import Settings
@@ -74,7 +79,8 @@ class Stack:
         while True:
             with self.database.transaction() as tx:
                 tx.conn.execute("UPDATE jobs SET run_at = now() WHERE state = 'waiting'")
-            jobs = Queue(self.database).lease(10, "test", 30)
+            queue = Queue(self.database)
+            jobs = [job for lane in Lane for job in queue.lease(lane, 10, "test", 30)]
             if not jobs:
                 return
             for job in jobs:
@@ -85,7 +91,7 @@ class Stack:
 
     def command(self) -> None:
         """Does the `command` job that is due, and leaves its `reply` job."""
-        [job] = Queue(self.database).lease(1, "test", 30)
+        [job] = Queue(self.database).lease(Lane.EFFECTS, 1, "test", 30)
         assert job.kind == "command"
         prepared = self.handlers[job.kind].prepare(job)
         with self.database.transaction() as tx:
@@ -135,11 +141,47 @@ def test_a_mention_is_stored_once_and_answered_once_in_its_thread(stack: Stack) 
     assert stack.count("mentions") == 1
 
 
+@pytest.mark.parametrize(
+    ("text", "methods"),
+    [("claim", ["getPosts", "uploadBlob", "putRecord"]), ("help", ["getPosts", "putRecord"])],
+)
+def test_a_reply_takes_few_requests(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, text: str, methods: list[str]
+) -> None:
+    uri = stack.mention(f"frugal-{text}", text)
+    stack.notifications.poll()
+    stack.command()
+    _ = stack.bluesky.did
+    requests: list[str] = []
+    send = Request._send_request
+
+    def counted(self: Request, method: str, url: str, **rest: Any) -> Any:
+        requests.append(url.rsplit(".", 1)[1])
+        return send(self, method, url, **rest)
+
+    monkeypatch.setattr(Request, "_send_request", counted)
+    stack.work()
+    assert stack.reply(uri).state is ReplyState.SENT
+    assert requests == methods
+
+
+def test_a_post_that_has_the_key_is_never_overwritten(stack: Stack) -> None:
+    put = partial(stack.bluesky.put_post, reply_rkey("at://x/y/z", utcnow()), learn=lambda _: None)
+    record = {"$type": POST, "text": "first", "createdAt": "2026-01-01T00:00:00.000Z"}
+    first = put(record)
+    assert put(record) == first
+    with pytest.raises(BrokenError):
+        put(record | {"text": "second"})
+    kept = stack.bluesky.record(first.uri)
+    assert kept is not None
+    assert kept["value"]["text"] == "first"
+
+
 def test_a_worker_killed_between_sending_and_commit_posts_one_reply(stack: Stack) -> None:
     uri = stack.mention("bob", "claim")
     stack.notifications.poll()
     stack.command()
-    [job] = Queue(stack.database).lease(1, "killed", 30)
+    [job] = Queue(stack.database).lease(Lane.REPLIES, 1, "killed", 30)
     stack.handlers["reply"].prepare(job)
     with stack.database.transaction() as tx:
         tx.conn.execute("UPDATE jobs SET lease_until = now() WHERE state = 'leased'")
@@ -168,6 +210,7 @@ def test_a_mention_that_was_deleted_is_not_answered(stack: Stack) -> None:
     stack.network.bot.wait_for_notification(post.uri)
     stack.notifications.poll()
     person.delete(post)
+    _until(lambda: stack.bluesky.author(post.uri) is None)
     stack.work()
     assert stack.reply(post.uri).reason == "mention deleted"
     mention = stack.stored(post.uri)
@@ -226,7 +269,10 @@ def test_accounts_that_say_they_are_bots_are_not_read(stack: Stack) -> None:
         if seen and seen.is_bot:
             break
         time.sleep(0.1)
-    stack.mention("robot", "claim")
+    uri = stack.mention("robot", "claim")
+    seen = stack.bluesky.author(uri)
+    assert seen is not None
+    assert seen.is_bot
     assert stack.notifications.poll() == 0
 
 
@@ -283,6 +329,25 @@ def test_a_server_that_does_not_answer_means_later(
     bluesky = Bluesky(make_settings(bluesky_url="http://127.0.0.1:25999"), database)
     with pytest.raises(Retry, match="does not answer"):
         _ = bluesky.did
+
+
+def test_while_bluesky_is_silent_effects_do_not_wait_for_it(
+    make_settings: Callable[..., Settings], database: Database
+) -> None:
+    """A server that accepts connections and never answers: one caller waits, others know."""
+    with socket.create_server(("127.0.0.1", 0)) as hanging:
+        url = f"http://127.0.0.1:{hanging.getsockname()[1]}"
+        settings = make_settings(bluesky_url=url)
+        keep_session(settings, database)
+        bluesky = Bluesky(settings, database)
+        assert bluesky.did == "did:plc:bot"
+        with pytest.raises(Retry, match="does not answer"):
+            bluesky.resolve_handle("alice.test")
+        began = time.monotonic()
+        for _ in range(100):
+            with pytest.raises(Retry, match="did not answer lately"):
+                bluesky.resolve_handle("alice.test")
+        assert time.monotonic() - began < 2
 
 
 def test_handles_are_resolved_and_nobody_is_nobody(stack: Stack) -> None:
@@ -400,6 +465,18 @@ def test_the_firehose_brings_mentions_and_deletions_and_resumes(
         _until(lambda: stack.stored(later.uri) is not None)
     finally:
         end()
+
+
+def keep_session(settings: Settings, database: Database) -> None:
+    """A session that another process has stored."""
+    claims = {"exp": int(utcnow().timestamp()) + 7200, "sub": "did:plc:bot"}
+    parts = [base64.urlsafe_b64encode(json.dumps(part).encode()) for part in ({}, claims)]
+    token = b".".join([*parts, b"AA"]).decode().replace("=", "")
+    session = Session("etcetera.test", "did:plc:bot", token, token, settings.bluesky_url)
+    kept = f"{settings.bluesky_url} {session.encode()}".encode()
+    with database.transaction() as tx:
+        key = settings.secret_key.get_secret_value()
+        sessions.put(tx.conn, "etcetera.test", cipher(key).encrypt(kept))
 
 
 def _until(met: Callable[[], bool], seconds: float = 20) -> None:
