@@ -159,7 +159,7 @@ def test_a_process_that_is_not_ready_in_time_is_told_and_can_be_waited_for_again
 ) -> None:
     inputs = {
         "ready": {"exec": ["test", "-e", "{folder}/up"]},
-        "readyTimeoutSeconds": 0.3,
+        "readyTimeoutSeconds": 3,
         "stop": {"timeoutSeconds": 0.1},
     }
     with pytest.raises(NotReadyError, match="test exits with 1"):
