@@ -16,7 +16,7 @@ from app.clock import utcnow
 from app.db import Connection, Database, Transaction
 from app.domain import picture
 from app.domain.objects import alt_text
-from app.errors import Reject
+from app.errors import Reject, Retry
 from app.jobs.queue import put
 from app.metrics import REPLIES, REPLY_SECONDS
 from app.models import Job, Mention, Object, Priority, Reply, ReplyState
@@ -26,6 +26,9 @@ KIND = "reply"
 # A reply older than this in the index than its mention loses the author's notification.
 _SETTLE = timedelta(seconds=1.5)
 _MOST_CANDIDATES = 8
+# How far the AppView may lag behind the firehose, and how often to look whether it has caught up.
+_APPVIEW_LAG = timedelta(minutes=10)
+_LOOK_AGAIN = timedelta(seconds=5)
 _MENTION = "app.bsky.richtext.facet#mention"
 
 log = structlog.get_logger(__name__)
@@ -189,6 +192,8 @@ class ReplyHandler:
         seen = author is not None
         if author is None:
             author = self._bluesky.profile(mention.author_did, fresh=True)
+        if author is None and _may_be_too_new(mention):
+            raise Retry(_LOOK_AGAIN, "the AppView does not know the author yet")
         if author is None:
             return Withheld("author gone")
         if author.blocked:
@@ -196,6 +201,8 @@ class ReplyHandler:
         if author.is_bot:
             return Withheld("author is a bot")
         if not seen and self._bluesky.record(mention.uri) is None:
+            if _may_be_too_new(mention):
+                raise Retry(_LOOK_AGAIN, "the AppView does not know the mention yet")
             return Withheld("mention deleted", mention_deleted=True)
         return None
 
@@ -244,6 +251,11 @@ def _read(conn: Connection, mention_uri: str) -> _Draft:
         opted_out=author is not None and author.opted_out,
         hushed=frozenset(user.did for user in people if user.opted_out),
     )
+
+
+def _may_be_too_new(mention: Mention) -> bool:
+    """Whether the AppView may just not have read the mention yet; its notifications it has read."""
+    return mention.source != "notifications" and utcnow() - mention.received_at < _APPVIEW_LAG
 
 
 def _mentioned(facet: dict[str, Any]) -> list[str]:

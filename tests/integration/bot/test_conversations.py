@@ -204,6 +204,32 @@ def test_a_deleted_mention_is_not_answered(exchange: Exchange) -> None:
     assert reply.reason == "mention deleted"
 
 
+@pytest.mark.parametrize("missing", ["author", "mention"])
+def test_a_reply_waits_for_an_appview_that_lags_behind_the_firehose(
+    exchange: Exchange, missing: str
+) -> None:
+    uri = exchange.post("alice", "@bot claim", source="firehose")
+    author = exchange.bluesky.people["did:plc:alice"]
+    mention = exchange.bluesky.posts[uri]
+    [command] = Queue(exchange.database).lease(Lane.EFFECTS, 1, "test", 30)
+    handler = exchange.handlers["command"]
+    with exchange.database.transaction() as tx:
+        handler.apply(tx, command, handler.prepare(command))
+        tx.conn.execute("UPDATE jobs SET run_at = now() WHERE kind = 'reply'")
+    [job] = Queue(exchange.database).lease(Lane.REPLIES, 1, "test", 30)
+
+    del exchange.bluesky.posts[uri]
+    if missing == "author":
+        del exchange.bluesky.people[author.did]
+    with pytest.raises(Retry, match="does not know"):
+        exchange.handlers["reply"].prepare(job)
+
+    exchange.bluesky.people[author.did] = author
+    exchange.bluesky.posts[uri] = mention
+    exchange.handlers["reply"].prepare(job)
+    assert exchange.bluesky.written == 1
+
+
 def test_an_eleventh_command_in_a_minute_is_told_to_slow_down_once(exchange: Exchange) -> None:
     said = [exchange.say("alice", "@bot help") for _ in range(13)]
     assert all("one object a day" in words for words in said[:10])
