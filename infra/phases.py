@@ -105,7 +105,7 @@ PHASES: dict[int, Phase] = {
         redis=RedisSize(max_memory_mb=128),
         workload=WorkloadSize(
             web_processes=2,
-            web_threads=40,
+            web_threads=16,
             web_pool=10,
             workers=2,
             worker_threads=4,
