@@ -79,7 +79,8 @@ def _used(pid: int) -> float:
         process = psutil.Process(pid)
         for one in [process, *process.children(recursive=True)]:
             times = one.cpu_times()
-            total += times.user + times.system
+            # Those of children that have ended, too: gunicorn renews its processes.
+            total += times.user + times.system + times.children_user + times.children_system
     except psutil.NoSuchProcess:
         pass
     return total

@@ -1,4 +1,4 @@
-"""Decides that `scripts/bench` runs to its end and fills in every figure. Never how large one is."""
+"""Decides that `scripts/bench` runs to its end and fills in every figure, never how large it is."""
 
 from __future__ import annotations
 

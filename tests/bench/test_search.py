@@ -1,4 +1,4 @@
-"""Decides how the bench looks for the largest crowd, and how it condenses rounds: pure functions."""
+"""Decides how the largest crowd is looked for and how rounds are condensed: pure functions."""
 
 from __future__ import annotations
 
