@@ -26,6 +26,7 @@ from atproto_client.exceptions import RequestErrorBase
 from atproto_client.request import Response
 
 from app.bot.sessions import SessionKeeper
+from app.bot.silence import OUTAGE, Silence
 from app.clock import utcnow
 from app.db import Database
 from app.errors import EtceteraError, Reject, Retry
@@ -34,7 +35,6 @@ from app.settings import Settings
 
 T = TypeVar("T")
 POST = "app.bsky.feed.post"
-_OUTAGE = timedelta(seconds=5)
 _BAD_LOGIN = timedelta(minutes=2)
 _UNKNOWN_RESET = timedelta(minutes=1)
 _TOO_LARGE, _BROKEN = 413, 500
@@ -176,7 +176,7 @@ class Bluesky:
     # Calling
 
     def _looked_up(self, method: str, params: Any) -> dict[str, Any]:
-        """As `_found`, for jobs with an effect: Raises Retry at once while Bluesky is silent."""
+        """As `_found`, for jobs with an effect: raises Retry at once while Bluesky is silent."""
         self._silence.check()
         return self._found(method, params)
 
@@ -224,35 +224,7 @@ class SilentError(Retry):
     """The server cannot be reached or takes too long."""
 
     def __init__(self, error: Exception) -> None:
-        super().__init__(_OUTAGE, f"Bluesky does not answer: {error!r}")
-
-
-class Silence:
-    """Remembers that a server does not answer, so that not every thread waits to learn it.
-
-    Once every few seconds one caller passes, to try again. Thread-safe.
-    """
-
-    def __init__(self) -> None:
-        self._until: float | None = None
-        self._lock = threading.Lock()
-
-    def check(self) -> None:
-        """Raises Retry for all callers but the one that may try."""
-        with self._lock:
-            if self._until is None:
-                return
-            if time.monotonic() < self._until:
-                raise Retry(_OUTAGE, "Bluesky did not answer lately")
-            self._until = time.monotonic() + _OUTAGE.total_seconds()
-
-    def begin(self) -> None:
-        with self._lock:
-            self._until = time.monotonic() + _OUTAGE.total_seconds()
-
-    def end(self) -> None:
-        with self._lock:
-            self._until = None
+        super().__init__(OUTAGE, f"Bluesky does not answer: {error!r}")
 
 
 class Limited(Retry):
@@ -330,7 +302,7 @@ def _json(response: Response) -> dict[str, Any]:
         return response.content
     if not response.content:
         return {}
-    raise Retry(_OUTAGE, "Bluesky answered with something that is not JSON")
+    raise Retry(OUTAGE, "Bluesky answered with something that is not JSON")
 
 
 def _session_refused(error: RequestErrorBase) -> bool:
@@ -372,9 +344,9 @@ def _translated(call: Callable[[], T], account: str) -> T:
             raise Reject(f"Bluesky refuses the request: {error}") from error
         if error.response is not None and error.response.status_code == _BROKEN:
             raise BrokenError(f"Bluesky fails at the request: {error}") from error
-        raise Retry(_OUTAGE, f"Bluesky has an error: {error}") from error
+        raise Retry(OUTAGE, f"Bluesky has an error: {error}") from error
     except AtProtocolError as error:
-        raise Retry(_OUTAGE, f"Bluesky's session cannot be used: {error!r}") from error
+        raise Retry(OUTAGE, f"Bluesky's session cannot be used: {error!r}") from error
 
 
 def _until_reset(error: RateLimitExceededError) -> timedelta:

@@ -12,12 +12,13 @@ from datetime import timedelta
 import httpx
 import structlog
 from atproto import Client, Request, Session
-from atproto.exceptions import AtProtocolError, BadRequestError, UnauthorizedError
+from atproto.exceptions import AtProtocolError, BadRequestError, NetworkError, UnauthorizedError
 from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from pydantic import SecretStr
 
+from app.bot.silence import Silence
 from app.clock import utcnow
 from app.db import Database
 from app.errors import Retry
@@ -62,6 +63,7 @@ class SessionKeeper:
         self._login: _Login | None = None
         self._pause = _FIRST_PAUSE
         self._no_login_before = utcnow()
+        self._silence = Silence()
 
     def client(self) -> Client:
         """A client whose session is good for a while; raises Retry while no login is possible."""
@@ -90,6 +92,16 @@ class SessionKeeper:
             return self._login
 
     def _renew(self, refused: Session | None) -> "_Login":
+        self._silence.check()  # or all who wait for the lock would wait for the server in turn
+        try:
+            login = self._renew_alone(refused)
+        except (NetworkError, httpx.HTTPError):
+            self._silence.begin()
+            raise
+        self._silence.end()
+        return login
+
+    def _renew_alone(self, refused: Session | None) -> "_Login":
         with self._database.transaction() as tx:
             stored_sessions.lock(tx.conn, self.handle)
             stored = self._decrypt(stored_sessions.get(tx.conn, self.handle))

@@ -150,12 +150,16 @@ class Exchange:
         with self.database.transaction() as tx:
             return store(tx, [mention], self.bot, utcnow() - timedelta(hours=1))
 
+    def make_due(self) -> None:
+        """Ends the delays and pauses of all jobs that wait."""
+        with self.database.transaction() as tx:
+            tx.conn.execute("UPDATE jobs SET run_at = now() WHERE state = 'waiting'")
+
     def work(self) -> list[Job]:
         """Does all open jobs, due or not; returns them. What a handler raises is raised."""
         done: list[Job] = []
         while True:
-            with self.database.transaction() as tx:
-                tx.conn.execute("UPDATE jobs SET run_at = now() WHERE state = 'waiting'")
+            self.make_due()
             queue = Queue(self.database)
             jobs = [job for lane in Lane for job in queue.lease(lane, 10, "test", 30)]
             if not jobs:
