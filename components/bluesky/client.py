@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
-import secrets
 import subprocess
 import time
 from collections.abc import Iterator
@@ -24,11 +23,10 @@ READER = "onlooker.test"  # whose eyes `thread` uses
 
 @dataclass(frozen=True)
 class Network:
-    """`people` is a file with the passwords of the people made here, by handle."""
+    """A PDS and the handle of the bot on it."""
 
     url: str
     bot: str
-    people: Path
 
     @classmethod
     def of_stack(cls, stack: str) -> Network:
@@ -48,26 +46,20 @@ class Network:
             raise click.ClickException(
                 f"stack {stack} has no local Bluesky network. Is it up (scripts/up {stack})?"
             )
-        return cls(url, outputs.get("bot_handle", DEFAULT_BOT), _people_of(stack))
+        return cls(url, outputs.get("bot_handle", DEFAULT_BOT))
 
     def person(self, name: str) -> Person:
         """The person of that name, signed up the first time."""
         handle = name if "." in name else f"{name}.test"
-        return Person.join(self.url, handle, self._password(handle))
+        return Person.join(self.url, handle, demo_password(handle))
 
-    def _password(self, handle: str) -> str:
-        passwords: dict[str, str] = {}
-        if self.people.exists():
-            passwords = json.loads(self.people.read_text())
-        if handle not in passwords:
-            passwords[handle] = secrets.token_urlsafe(16)
-            self.people.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            draft = self.people.with_suffix(".new")
-            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "w") as file:
-                json.dump(passwords, file)
-            draft.replace(self.people)
-        return passwords[handle]
+
+def demo_password(handle: str) -> str:
+    """The password of somebody made here: no secret, so that nothing needs to be kept.
+
+    These people live on a network of this machine that exists for trying things out.
+    """
+    return hashlib.sha256(f"demo {handle}".encode()).hexdigest()
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -83,7 +75,7 @@ def main(context: click.Context, stack: str, url: str | None) -> None:
     scripts/bluesky phase1 thread URI
     scripts/bluesky --url http://localhost:2583 phase1 thread URI
     """
-    context.obj = Network(url, DEFAULT_BOT, _people_of(stack)) if url else Network.of_stack(stack)
+    context.obj = Network(url, DEFAULT_BOT) if url else Network.of_stack(stack)
 
 
 @main.command()
@@ -137,13 +129,6 @@ def _show(item: Post, depth: int = 0) -> None:
         click.echo(f"{margin}  {line}")
     for address in (*item.links, *item.images):
         click.echo(f"{margin}  {click.style(address, fg='cyan')}")
-
-
-def _people_of(stack: str) -> Path:
-    """Inside the network's folder, so that destroying the stack takes it away as well."""
-    folder = ROOT / ".local" / stack
-    run = folder / "run" / "bluesky"
-    return (run if run.is_dir() else folder) / "people.json"
 
 
 if __name__ == "__main__":
