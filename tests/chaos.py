@@ -8,7 +8,6 @@ mention stored once, each person one claim a day, each reply once in the bot's o
 Run by `scripts/chaos`, and in a short form by tests/e2e.
 """
 
-import itertools
 import json
 import os
 import random
@@ -17,8 +16,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,7 +32,10 @@ from app.models import Mention
 from infra.local import operations
 from tests.stacks import running
 
-MENTIONS_EACH = 8  # below the ten commands a minute at which the bot asks people to slow down
+# Below the ten commands a minute at which the bot asks people to slow down.
+MENTIONS_EACH = 8
+ROUND_SECONDS = 60
+MOST_PEOPLE = 200  # signing up is the dearest thing that a PDS does
 TEXT = "claim"
 
 Say = Callable[[str], None]
@@ -70,8 +71,8 @@ class Crowd:
             self._get("com.atproto.identity.resolveHandle", handle=bot_handle)["did"]
         )
 
-    def post(self, number: int, mentions: int) -> list[tuple[str, str]]:
-        """Signs up person `number`, who mentions the bot; gives URIs and CIDs."""
+    def join(self, number: int) -> tuple[str, str]:
+        """Signs up person `number`; gives DID and access token."""
         account = self._call(
             "com.atproto.server.createAccount",
             {
@@ -80,10 +81,15 @@ class Crowd:
                 "password": f"password-{number}",
             },
         )
+        return account["did"], account["accessJwt"]
+
+    def post(self, person: tuple[str, str], mentions: int) -> list[tuple[str, str]]:
+        """The person mentions the bot so many times; gives URIs and CIDs."""
+        did, token = person
         result = self._call(
             "com.atproto.repo.applyWrites",
             {
-                "repo": account["did"],
+                "repo": did,
                 "writes": [
                     {
                         "$type": "com.atproto.repo.applyWrites#create",
@@ -93,7 +99,7 @@ class Crowd:
                     for _ in range(mentions)
                 ],
             },
-            account["accessJwt"],
+            token,
         )
         return [(written["uri"], written["cid"]) for written in result["results"]]
 
@@ -185,39 +191,44 @@ def run(
 ) -> Report:
     """The whole trial. `pause`: mean seconds between kills; `patience`: seconds to wait at most."""
     chance = random.Random(seed)
-    people = -(-mentions // MENTIONS_EACH)
     with tempfile.TemporaryDirectory(prefix="etcetera-chaos-") as folder:
         root = Path(folder) / "stack"
         say("bringing the stack up")
         with running(root, port_base, phase="1", blueskyLimits="off", workers="3") as outputs:
             crowd = Crowd(outputs["endpoints"]["bluesky_url"], outputs["bot_handle"])
+            say("people sign up")
+            count = min(MOST_PEOPLE, -(-mentions // MENTIONS_EACH))
+            people = [crowd.join(number) for number in range(1, count + 1)]
             killer = Killer(root, chance, pause)
             begin = time.monotonic()
             killer.start()
             posted: dict[str, str] = {}
-            twice: list[str] = []
-            with (
-                psycopg.connect(outputs["database_url"], row_factory=dict_row) as connection,
-                ThreadPoolExecutor(4) as pool,
-            ):
-                counts = [
-                    min(MENTIONS_EACH, mentions - start)
-                    for start in range(0, mentions, MENTIONS_EACH)
-                ]
-                for batch in pool.map(crowd.post, itertools.count(1), counts):
+            twice = 0
+            with psycopg.connect(outputs["database_url"], row_factory=dict_row) as connection:
+                for person in _turns(people, mentions):
+                    batch = crowd.post(person, min(MENTIONS_EACH, mentions - len(posted)))
                     posted |= dict(batch)
                     again = [ref for ref in batch if chance.random() < 0.1]
-                    twice += [uri for uri, _ in again]
+                    twice += len(again)
                     _deliver_again(connection, crowd, again)
                     say(f"posted {len(posted)} of {mentions}; killed {killer.kills.total()}")
                 _drain(connection, mentions, killer, say, begin + patience)
                 killer.stop()
-                report = Report(
-                    len(posted), people, len(twice), time.monotonic() - begin, killer.kills
-                )
+                report = Report(len(posted), count, twice, time.monotonic() - begin, killer.kills)
                 say("counting")
                 report.broken = _audit(connection, crowd, posted)
     return report
+
+
+def _turns(people: list[tuple[str, str]], mentions: int) -> Iterator[tuple[str, str]]:
+    """Whose turn it is to post: everybody once a round, a round a minute."""
+    left = -(-mentions // MENTIONS_EACH)
+    while left > 0:
+        began = time.monotonic()
+        yield from people[:left]
+        left -= len(people)
+        if left > 0:
+            time.sleep(max(0.0, began + ROUND_SECONDS - time.monotonic()))
 
 
 def _deliver_again(
