@@ -128,8 +128,12 @@ def run(
     Raises whatever the program or the monitor raises, `pulumi.RunError` for a refusal that is
     worded for people.
     """
-    # Not the caller's context: the SDK keeps the root stack and the settings there.
-    contextvars.Context().run(_run, monitor, stack_name, config, preview, program)
+    # Not the caller's context, where the SDK keeps the root stack and the settings, and not its
+    # thread, which may have an event loop already.
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="program") as thread:
+        thread.submit(
+            contextvars.Context().run, _run, monitor, stack_name, config, preview, program
+        ).result()
 
 
 def _run(

@@ -3,6 +3,7 @@
 Whether the declared processes run is decided by tests/e2e.
 """
 
+import asyncio
 from pathlib import Path
 
 import pulumi
@@ -140,3 +141,10 @@ def test_every_server_listens_on_loopback_only(tmp_path: Path, phase: str) -> No
     assert "listen_addresses = '127.0.0.1'" in postgres
     if phase != "0":
         assert "bind 127.0.0.1\n" in monitor.named("redis").inputs.values["files"]["redis.conf"]
+
+
+def test_the_program_runs_beside_an_event_loop_of_the_caller(tmp_path: Path) -> None:
+    async def caller() -> RecordingMonitor:
+        return record(tmp_path, phase="0")
+
+    assert asyncio.run(caller()).registrations
