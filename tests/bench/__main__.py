@@ -12,7 +12,9 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from datetime import date
+from math import isfinite
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -109,13 +111,22 @@ def main() -> int:
             say,
         )
     if arguments.json:
-        json.dump(asdict(report), sys.stdout, indent=2)
+        json.dump(_finite(asdict(report)), sys.stdout, indent=2, allow_nan=False)
         print()
     else:
         output = Console()
         # Rich would cut cells to the width of a pipe's imagined terminal.
         (output if output.is_terminal else Console(width=120)).print(render(report))
     return 0
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no infinity: a percentile of no pages at all is null."""
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 if __name__ == "__main__":

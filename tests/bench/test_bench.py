@@ -33,4 +33,4 @@ def test_a_quick_run_measures_every_part() -> None:
     phase0, phase1 = report["phases"]["rows"]
     assert phase0["window"]["hit_rate"] is None
     assert phase1["window"]["hit_rate"] > 0
-    assert report["phases"]["tenfold"]["rate"] > 0
+    assert report["phases"]["tenfold"]["people"] == 10 * phase0["people"]["median"]
