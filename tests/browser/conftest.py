@@ -54,8 +54,9 @@ def chromium() -> str:
     return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser(chromium: str) -> Iterator[Browser]:
+    """For this package only: Playwright's event loop runs in the thread of all tests meanwhile."""
     with sync_playwright() as playwright:
         yield playwright.chromium.launch(
             executable_path=chromium,
