@@ -72,22 +72,27 @@ class Notifications:
 
     def _list(self, back_to: datetime | None) -> list[Mapping[str, Any]]:
         """Notifications, newest first: back to a time, or to a page without news."""
-        listed: list[Mapping[str, Any]] = []
-        cursor: str | None = None
+        listed: dict[str, Mapping[str, Any]] = {}
+        ask: str | None = None
         for _ in range(_MOST_PAGES):
-            page = self._bluesky.notifications(cursor)
+            page = self._bluesky.notifications(ask)
             items = [item for item in _items(page) if isinstance(item, Mapping)]
-            listed += items
+            before = len(listed)
+            listed |= {str(item.get("uri")): item for item in items}
             cursor = page.get("cursor")
             if not cursor or not items:
-                return listed
+                break
             times = _times(items, until=utcnow())
             if back_to is not None and times and min(times) < back_to:
-                return listed
+                break
             if back_to is None and all(item.get("uri") in self._known for item in items):
-                return listed
-        log.error("notifications cut off", pages=_MOST_PAGES)
-        return listed
+                break
+            # A page of nothing but what is listed: so many posts of one moment that only the
+            # server's own cursor leads on.
+            ask = _overlapping(cursor) if len(listed) > before else cursor
+        else:
+            log.error("notifications cut off", pages=_MOST_PAGES)
+        return list(listed.values())
 
     def _remember(self, items: list[Mapping[str, Any]]) -> None:
         for item in items:
@@ -106,6 +111,19 @@ class Notifications:
             self._bluesky.update_seen(newest)
         except (Retry, Reject) as error:
             log.warning("notifications not marked as seen", reason=error.reason)
+
+
+def _overlapping(cursor: str) -> str:
+    """A cursor for a page that begins with the last moment of the page before.
+
+    The server's cursor is a time in milliseconds and the next page begins below it, so that posts
+    of the same millisecond would be left out where a page ends between them.
+    """
+    moment = read_time(cursor)
+    if moment is None:
+        return cursor
+    later = moment + timedelta(milliseconds=1)
+    return later.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _items(page: Mapping[str, Any]) -> list[Any]:

@@ -17,7 +17,7 @@ from atproto.exceptions import RateLimitExceededError
 from psycopg.sql import SQL, Identifier
 
 from app.bot import ingest
-from app.bot.bluesky import POST, Bluesky, BrokenError, Limited
+from app.bot.bluesky import POST, Bluesky, BrokenError, Limited, stamp
 from app.bot.budget import HOUR, Budget
 from app.bot.handlers import build
 from app.bot.notifications import Notifications
@@ -246,6 +246,42 @@ def test_mentions_made_while_nobody_read_are_caught_up_oldest_first(stack: Stack
     with stack.database.read() as conn:
         rows = conn.execute("SELECT key FROM jobs ORDER BY id").fetchall()
     assert [row["key"] for row in rows if row["key"] in uris] == uris
+
+
+def test_mentions_of_one_moment_are_read_also_where_a_page_ends_between_them(
+    stack: Stack,
+) -> None:
+    person = stack.network.person("gusher")
+    moments = [utcnow() - timedelta(seconds=ago) for ago in (30, 20, 10)]
+    text = f"@{stack.network.bot_handle} claim"
+    facet = {
+        "index": {"byteStart": 0, "byteEnd": len(stack.network.bot_handle) + 1},
+        "features": [{"$type": "app.bsky.richtext.facet#mention", "did": stack.network.bot_did}],
+    }
+    uris: list[str] = []
+    for moment in moments:
+        written = person.client.com.atproto.repo.apply_writes(
+            {
+                "repo": person.did,
+                "writes": [
+                    {
+                        "$type": "com.atproto.repo.applyWrites#create",
+                        "collection": POST,
+                        "value": {
+                            "$type": POST,
+                            "text": text,
+                            "facets": [facet],
+                            "createdAt": stamp(moment),
+                        },
+                    }
+                    for _ in range(60)
+                ],
+            }
+        )
+        uris += [result.uri for result in written.results or []]
+    stack.network.bot.wait_for_notification(uris[-1])
+    Notifications(stack.bluesky, stack.database).poll()
+    assert [uri for uri in uris if stack.stored(uri) is None] == []
 
 
 def test_accounts_that_say_they_are_bots_are_not_read(stack: Stack) -> None:
