@@ -140,11 +140,17 @@ def stack() -> None:
 def stack_output(stack_name: str, name: str | None, as_json: bool, show_secrets: bool) -> None:
     monitor = deploy.ReadMonitor()
     program.run(monitor, stack_name, _config(stack_name), preview=False, program=program.reading)
-    # The CLI opens a single output that is asked for by name.
-    outputs = report.visible(monitor.outputs, show_secrets=show_secrets or name is not None)
+    outputs = report.visible(monitor.outputs, show_secrets=show_secrets)
     if name is not None and name not in outputs:
-        raise LocalError(f"stack {stack_name} has no output {name}; it has {', '.join(outputs)}")
-    report.values(outputs if name is None else outputs[name], as_json=as_json)
+        raise LocalError(
+            f"stack {stack_name} has no output {name}; it has {', '.join(sorted(outputs))}"
+        )
+    if as_json:
+        report.as_json(outputs if name is None else outputs[name])
+    elif name is None:
+        report.table(outputs)
+    else:
+        report.single(outputs[name])
 
 
 @stack.command(name="ls", help="List the stacks.")

@@ -88,8 +88,7 @@ def summary(console: Console, progress: Progress) -> None:
 def outputs(console: Console, found: Properties) -> None:
     console.print("[bold]Outputs:[/]")
     for name, value in sorted(visible(found, show_secrets=False).items()):
-        text = value if isinstance(value, str) else json.dumps(value)
-        console.print(f"    {name}: {plain(text)}", soft_wrap=True)
+        console.print(f"    {name}: {plain(_text(value))}", soft_wrap=True)
 
 
 def visible(found: Properties, *, show_secrets: bool) -> dict[str, Any]:
@@ -101,15 +100,28 @@ def visible(found: Properties, *, show_secrets: bool) -> dict[str, Any]:
     }
 
 
-def values(value: Any, *, as_json: bool) -> None:
-    """Prints outputs, or one of them, to standard output."""
-    if as_json:
-        click.echo(json.dumps(value, indent=2, sort_keys=True))
-    elif isinstance(value, Mapping):
-        for name, item in sorted(value.items()):
-            click.echo(f"{name}  {item if isinstance(item, str) else json.dumps(item)}")
-    else:
-        click.echo(value if isinstance(value, str) else json.dumps(value))
+def table(outputs: Mapping[str, Any]) -> None:
+    """Prints all outputs to standard output, as the CLI lists them."""
+    width = max(map(len, outputs), default=0)
+    click.echo(f"Current stack outputs ({len(outputs)}):")
+    click.echo(f"    {'OUTPUT':{width}}  VALUE")
+    for name, value in sorted(outputs.items()):
+        click.echo(f"    {name:{width}}  {_text(value)}")
+
+
+def single(value: Any) -> None:
+    """Prints one output to standard output, for use in scripts."""
+    click.echo(_text(value))
+
+
+def as_json(value: Any) -> None:
+    click.echo(json.dumps(value, indent=2, sort_keys=True))
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, separators=(",", ":"), sort_keys=True)
 
 
 def drift(console: Console, found: Mapping[str, Mapping[str, Any] | None]) -> None:
