@@ -37,7 +37,7 @@ def with_stack(command: Callable[P, None]) -> Callable[P, None]:
 
 
 def explained(command: Callable[P, None]) -> Callable[P, None]:
-    """Turns what is worded for people into a message and exit code 255, as the CLI does."""
+    """Turns what is worded for people into a message and exit code 1, as the CLI does."""
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -45,7 +45,7 @@ def explained(command: Callable[P, None]) -> Callable[P, None]:
             command(*args, **kwargs)
         except (ConfigError, LocalError, pulumi.RunError) as error:
             screen.print(f"[bold red]error:[/] {report.plain(str(error))}", soft_wrap=True)
-            sys.exit(255)
+            sys.exit(1)
 
     return run
 
@@ -61,7 +61,7 @@ def cli() -> None:
 
 @cli.command(help="Show what `up` would change; changes nothing.")
 @with_stack
-@click.option("--expect-no-changes", is_flag=True, help="Exit with 255 if there are changes.")
+@click.option("--expect-no-changes", is_flag=True, help="Exit with 1 if there are changes.")
 @explained
 def preview(stack_name: str, expect_no_changes: bool) -> None:
     steps = _plan(stack_name)
