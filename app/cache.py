@@ -6,8 +6,13 @@ So a reader that was still loading when the commit happened cannot store what it
 and there is no list of keys to delete. A scope's keys share a hash tag and no command touches two
 scopes, so the same code runs on a cluster.
 
+Loads nest: a page is a value made of values. What it is made of within its own scope is read from
+the database, or noted, so that a page is never taken for newer than what stands on it.
+
 Redis is disposable: when it does not answer, callers go straight to the database and only a
-background thread tries it again. CACHE_SECONDS bounds how stale anything can be, whatever is lost.
+background thread tries it again. CACHE_SECONDS bounds how stale anything can be, whatever is lost:
+the commit of a process that was killed before it could tell, or a name that changed while an object
+changed hands.
 """
 
 from __future__ import annotations
@@ -18,7 +23,9 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from uuid import UUID
 
@@ -30,6 +37,7 @@ from pydantic import TypeAdapter, ValidationError
 from app.errors import Unavailable
 from app.metrics import CACHE_REQUESTS, REDIS_FAILURES
 from app.redis import ERRORS, Client, connect
+from app.repository import load as queries
 
 if TYPE_CHECKING:
     from app.db import Transaction
@@ -37,8 +45,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
+SQL = queries("cache")
 
-PREFIX = "ee:1:"  # the number changes with the layout of entries
+PREFIX = "ee:2:"  # the number changes with the layout of entries
 WORLD = "world"
 # Redis answers within a millisecond; a slower one is treated as lost rather than waited for.
 TIMEOUT_SECONDS = 0.3
@@ -46,6 +55,11 @@ PROBE_SECONDS = 0.5
 # Who finds no value at all waits this long for somebody else's load, then loads it too.
 WAIT_SECONDS = 1.0
 LOCK_SECONDS = 5.0
+MIXED = ""  # the version of what was made of parts of several: never the current one
+BUMPS = 500  # sent at a time
+BEYOND_SECONDS = 300
+# A value outdated for longer is shown to nobody, also not to who meets somebody else's load.
+GRACE_SECONDS = 1.0
 # After a commit, loads go to the primary until replicas have surely caught up.
 FRESH_SECONDS = 5.0
 
@@ -61,6 +75,14 @@ def user_scope(did: str) -> str:
     return f"user:{did}"
 
 
+def handle_scope(handle: str) -> str:
+    return f"handle:{handle.lower()}"
+
+
+def _never(_: object) -> None:
+    return None
+
+
 @dataclass(frozen=True)
 class Kind(Generic[T]):
     """A sort of cached value: its name in metrics, and how it is stored as JSON."""
@@ -72,6 +94,8 @@ class Kind(Generic[T]):
     pause: float = 0
     """A value younger than this is served although its scope has changed, so that the database's
     load does not follow the rate of claims."""
+    ends: Callable[[T], datetime | None] = _never
+    """When a value stops being true by itself, as a page with an offer does when that runs out."""
 
 
 @dataclass(frozen=True)
@@ -199,7 +223,7 @@ class Cache:
     Without a URL it is the null cache: `get` loads, invalidation does nothing.
     """
 
-    def __init__(self, url: str | None, seconds: float = 30) -> None:
+    def __init__(self, url: str | None, seconds: float = 600) -> None:
         self.seconds = seconds
         self._missed: set[str] = set()
         self._missed_guard = threading.Lock()
@@ -228,6 +252,11 @@ class Cache:
     def get(self, kind: Kind[T], scope: str, key: str, load: Callable[[bool], T]) -> T:
         """The value under `key`, loaded by `load(fresh)` where the cache cannot give it.
 
+        Counted once, as a hit, a miss or stale (the previous value, which is a hit as well), or as
+        bypass while Redis is lost. Gets within a load are part of what is loaded and count for
+        nothing: a page served whole is one hit, one drawn anew is one miss, whatever of it was
+        cached.
+
         `fresh` is true shortly after the scope changed: then a replica may still lag behind.
         Of many callers one loads. The others get the previous value; where there is none, they
         wait for it. What `load` raises goes to the caller, unless it is a lost database and there
@@ -235,11 +264,18 @@ class Cache:
         """
         if self._link is None:
             return load(False)
+        around = _LOADING.get()
+        if around and around.covers(kind, scope):
+            return load(around.fresh)
+        lookup = _Lookup(self._link, kind, scope, key, load, self.seconds)
         try:
-            value, result = _Lookup(self._link, kind, scope, key, load, self.seconds).run()
+            value, result = lookup.run()
         except Lost:
             value, result = load(False), "bypass"
-        CACHE_REQUESTS.labels(region=kind.name, result=result).inc()
+        if around:
+            around.note(lookup)
+        else:
+            CACHE_REQUESTS.labels(region=kind.name, result=result).inc()
         return value
 
     # -- invalidation ----------------------------------------------------------------------------
@@ -262,8 +298,13 @@ class Cache:
         )
 
     def account_changed(self, tx: Transaction, *, did: str) -> None:
-        """New user, new name, opt-out or opt-in. Names on object pages follow in CACHE_SECONDS."""
-        self._after(tx, user_scope(did), WORLD)
+        """New user, new name, opt-out or opt-in, and with it all that shows the name.
+
+        Called when a new name is in the table, but before an opt-out ends open offers.
+        """
+        if self._link:
+            naming = [f"{row['scope']}:{row['key']}" for row in SQL.naming(tx.conn, did=did)]
+            self._after(tx, user_scope(did), WORLD, *naming)
 
     def _after(self, tx: Transaction, *scopes: str) -> None:
         if self._link:
@@ -271,14 +312,20 @@ class Cache:
 
     def _bump(self, *scopes: str) -> None:
         assert self._link  # noqa: S101  only reached with one
-        for scope in dict.fromkeys(scopes):
+        distinct = list(dict.fromkeys(scopes))
+        for first in range(0, len(distinct), BUMPS):
+            some = distinct[first : first + BUMPS]
             try:
                 with self._link.using() as client:
-                    # Outlives the values of a scope that changes, which is all that is needed.
-                    client.set(_version_key(scope), _new_version(), ex=86_400)
+                    # A cluster's client sends each command to the node that has its key.
+                    pipe = client.pipeline(transaction=False)
+                    for scope in some:
+                        # Outlives the values of a scope that changes, which is all that is needed.
+                        pipe.set(_version_key(scope), _new_version(), ex=86_400)
+                    pipe.execute()
             except Lost:
                 with self._missed_guard:
-                    self._missed.add(scope)
+                    self._missed.update(some)
 
     def _bump_missed(self) -> None:
         with self._missed_guard:
@@ -304,6 +351,10 @@ class _Lookup(Generic[T]):
         self.version_key = _version_key(scope)
         self.value_key = f"{PREFIX}{{{scope}}}:{kind.name}:{digest}"
         self.version = "0"
+        self.served = MIXED
+        """The version under which the value given out was read."""
+        self.parts: set[str] = set()
+        """The versions of this scope under which what it is made of was read."""
         self.previous: T | None = None
         self.result = "miss"
 
@@ -313,6 +364,22 @@ class _Lookup(Generic[T]):
             mutex, self._create, self._existing, self.seconds
         ) as value:
             return value, self.result
+
+    # -- around other lookups --------------------------------------------------------------------
+
+    @property
+    def fresh(self) -> bool:
+        return time.time() - _changed_at(self.version) < FRESH_SECONDS
+
+    def covers(self, kind: Kind[Any], scope: str) -> bool:
+        """Whether a part need not be cached by itself, since this value has all it depends on."""
+        return scope == self.scope and kind.pause <= self.kind.pause
+
+    def note(self, part: _Lookup[Any]) -> None:
+        if part.scope == self.scope:
+            self.parts.add(part.served)
+
+    # -- what dogpile asks -----------------------------------------------------------------------
 
     def _existing(self) -> tuple[T, float]:
         """The stored value and when it was made; the distant past if it is no longer current."""
@@ -329,13 +396,19 @@ class _Lookup(Generic[T]):
             value = self.kind.adapter.validate_json(entry.body)
         except ValidationError:  # written by another release
             raise NeedRegenerationException from None
-        age = time.time() - entry.created
+        self.previous, self.served = value, entry.version
+        now = time.time()
+        age = now - entry.created
         current = entry.version == self.version or age < self.kind.pause
-        good = current and entry.created > self.link.returned_at
-        expired = not good or age > self.seconds
-        self.result = "stale" if expired else "hit"
-        self.previous = value
+        if not current and now - _changed_at(self.version) > GRACE_SECONDS:
+            raise NeedRegenerationException
+        good = current and entry.created > self.link.returned_at and not self._ended(value, now)
+        self.result = "hit" if good and age <= self.seconds else "stale"
         return value, entry.created if good else 1.0
+
+    def _ended(self, value: T, now: float) -> bool:
+        ends = self.kind.ends(value)
+        return ends is not None and ends.timestamp() <= now
 
     def _create(self) -> tuple[T, float]:
         if self.result == "stale":
@@ -347,18 +420,36 @@ class _Lookup(Generic[T]):
         self.result = "miss"
         created = time.time()
         try:
-            value = self.load(_recent(self.version, created))
+            value = self._load()
         except psycopg.OperationalError:
             if self.previous is None:
                 raise
             # While a database fails over, what was true a moment ago is the better answer.
             self.result = "stale"
             return self.previous, created
-        entry = Entry(self.version, created, self.kind.adapter.dump_json(value).decode())
+        except Exception:
+            if self.previous is not None:  # what is gone is shown to nobody any more
+                with contextlib.suppress(Lost), self.link.using() as client:
+                    client.delete(self.value_key)
+            raise
+        self.served = self.version if self.parts <= {self.version} else MIXED
+        entry = Entry(self.served, created, self.kind.adapter.dump_json(value).decode())
         with contextlib.suppress(Lost), self.link.using() as client:
             # Kept beyond its time, to be served while somebody loads the next one.
-            client.set(self.value_key, entry.encode(), ex=int(self.seconds * 4) + 1)
+            kept = self.seconds + min(3 * self.seconds, BEYOND_SECONDS)
+            client.set(self.value_key, entry.encode(), ex=int(kept) + 1)
         return value, created
+
+    def _load(self) -> T:
+        token = _LOADING.set(self)
+        try:
+            return self.load(self.fresh)
+        finally:
+            _LOADING.reset(token)
+
+
+# The lookup whose value is being loaded by this thread.
+_LOADING: ContextVar[_Lookup[Any] | None] = ContextVar("loading", default=None)
 
 
 def _version_key(scope: str) -> str:
@@ -369,5 +460,6 @@ def _new_version() -> str:
     return f"{time.time():.3f}-{secrets.token_hex(4)}"
 
 
-def _recent(version: str, now: float) -> bool:
-    return version != "0" and now - float(version.partition("-")[0]) < FRESH_SECONDS
+def _changed_at(version: str) -> float:
+    """Seconds since the epoch; long ago for a scope that nobody changed."""
+    return float(version.partition("-")[0])

@@ -104,7 +104,8 @@ class Settings(BaseModel):
     worker_threads: Annotated[int, Field(ge=1, le=256)] = 4  # for effects
     reply_threads: Annotated[int, Field(ge=1, le=256)] = 4
     database_pool: Annotated[int, Field(ge=1, le=500)] = 10
-    cache_seconds: Annotated[float, Field(ge=0)] = 30.0
+    # Of what commits invalidate anyway: how old it can become when one could not tell the cache.
+    cache_seconds: Annotated[float, Field(ge=0)] = 600.0
     lease_seconds: Annotated[float, Field(ge=1)] = 30.0
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = (
         "info"

@@ -189,8 +189,8 @@ class CommandHandler:
             case commands.Help(topic):
                 return voice.help(topic), "Shown"
             case commands.Stop():
+                self._cache.account_changed(tx, did=user.did)  # while open offers are known
                 accounts.opt_out(tx, user)
-                self._cache.account_changed(tx, did=user.did)
                 return voice.stopped(), "Stopped"
             case commands.Start():
                 if not user.opted_out:

@@ -12,7 +12,7 @@ from uuid import UUID
 from pydantic import TypeAdapter
 from werkzeug.exceptions import NotFound
 
-from app.cache import WORLD, Cache, Kind, object_scope, user_scope
+from app.cache import WORLD, Cache, Kind, handle_scope, object_scope, user_scope
 from app.clock import day_of, next_day, start_of, utcnow
 from app.db import Connection, Database
 from app.domain.objects import Traits, alt_text
@@ -39,22 +39,35 @@ LEADERS = 25
 PEOPLE_FOUND = 12
 DAYS = 14
 
-# What shows the whole world changes with each claim: loaded four times a second at most.
-_PAUSE = 0.25
+# What shows the whole world changes with each claim: loaded four times a second at most, and not
+# kept for long, for somebody else's claim is never far.
+PAUSE = 0.25
+WORLD_SECONDS = 30
+# These count whole tables. One can stand on a page that pauses itself: together within a second.
+COUNT_PAUSE = 0.7
 
-OBJECT = Kind("object", TypeAdapter(views.ObjectDetail))
-PERSON = Kind("person", TypeAdapter(views.PersonDetail))
+
+def _object_ends(found: views.ObjectDetail) -> datetime | None:
+    return found.offer.expires_at if found.offer else None
+
+
+def _person_ends(person: views.PersonDetail) -> datetime | None:
+    offers = (*person.offers_received, *person.offers_made)
+    return min((offer.expires_at for offer in offers), default=None)
+
+
+OBJECT = Kind("object", TypeAdapter(views.ObjectDetail), ends=_object_ends)
+PERSON = Kind("person", TypeAdapter(views.PersonDetail), ends=_person_ends)
 COLLECTION = Kind("collection", TypeAdapter(views.Page[views.ObjectSummary]))
 HANDLE = Kind("handle", TypeAdapter(str))
-HOME = Kind("home", TypeAdapter(views.Home), pause=_PAUSE)
-LIVE = Kind("live", TypeAdapter(views.Live), pause=_PAUSE)
-CLAIMS = Kind("claims", TypeAdapter(views.Page[views.Claim]), pause=_PAUSE)
-OBJECTS = Kind("objects", TypeAdapter(views.Page[views.ObjectSummary]), pause=_PAUSE)
-PEOPLE = Kind("people", TypeAdapter(views.Page[views.Person]), pause=_PAUSE)
-SEARCH = Kind("search", TypeAdapter(views.Found), pause=_PAUSE)
-# These count whole tables.
-LEADERBOARD = Kind("leaderboard", TypeAdapter(views.Leaderboard), pause=0.8)
-PEOPLE_COUNT = Kind("people_count", TypeAdapter(int), pause=0.8)
+HOME = Kind("home", TypeAdapter(views.Home), WORLD_SECONDS, PAUSE)
+LIVE = Kind("live", TypeAdapter(views.Live), WORLD_SECONDS, PAUSE)
+CLAIMS = Kind("claims", TypeAdapter(views.Page[views.Claim]), WORLD_SECONDS, PAUSE)
+OBJECTS = Kind("objects", TypeAdapter(views.Page[views.ObjectSummary]), WORLD_SECONDS, PAUSE)
+PEOPLE = Kind("people", TypeAdapter(views.Page[views.Person]), WORLD_SECONDS, PAUSE)
+SEARCH = Kind("search", TypeAdapter(views.Found), WORLD_SECONDS, PAUSE)
+LEADERBOARD = Kind("leaderboard", TypeAdapter(views.Leaderboard), WORLD_SECONDS, COUNT_PAUSE)
+PEOPLE_COUNT = Kind("people_count", TypeAdapter(int), WORLD_SECONDS, COUNT_PAUSE)
 # Nothing changes about a day that is over.
 OBJECTS_BEFORE = Kind("objects_before", TypeAdapter(int), seconds=86_400)
 DAYS_BEFORE = Kind("days_before", TypeAdapter(list[views.Day]), seconds=86_400)
@@ -113,26 +126,26 @@ class Reads:
         # before is taken already: that count ends an hour early.
         cut = start - timedelta(hours=1)
 
-        def read(conn: Connection) -> views.Live:
-            counts = SITE.counts(conn, day=day, start=start, cut=cut)
+        def load(fresh: bool) -> views.Live:
+            before = self._get(
+                OBJECTS_BEFORE,
+                f"day:{day}",
+                "objects",
+                lambda conn: int(SITE.count_objects_before(conn, at=cut)),
+            )
+            people = self._get(PEOPLE_COUNT, WORLD, "", lambda conn: int(SITE.count_people(conn)))
+            with self._read(fresh) as conn:
+                counts = SITE.counts(conn, day=day, start=start, cut=cut)
             return views.Live(
-                objects=counts["objects"],
-                people=0,
+                objects=before + counts["objects"],
+                people=people,
                 claims_today=counts["claims"],
                 gifts_today=counts["gifts"],
                 day=day,
                 next_day=next_day(now),
             )
 
-        live = self._get(LIVE, WORLD, f"{day}", read)
-        before = self._get(
-            OBJECTS_BEFORE,
-            f"day:{day}",
-            "objects",
-            lambda conn: int(SITE.count_objects_before(conn, at=cut)),
-        )
-        people = self._get(PEOPLE_COUNT, WORLD, "", lambda conn: int(SITE.count_people(conn)))
-        return live.model_copy(update={"objects": before + live.objects, "people": people})
+        return self._cache.get(LIVE, WORLD, f"{day}", load)
 
     def stats(self) -> views.Stats:
         live = self.live()
@@ -242,10 +255,7 @@ class Reads:
                 offer=offers[0] if offers else None,
             )
 
-        found = self._get(OBJECT, object_scope(object_id), "", read)
-        if found.offer and found.offer.expires_at <= now:
-            return found.model_copy(update={"offer": None})
-        return found
+        return self._get(OBJECT, object_scope(object_id), "", read)
 
     def person(self, did: str) -> views.PersonDetail:
         now = self.now()
@@ -281,7 +291,7 @@ class Reads:
                 raise NotFound("Nobody here goes by that name.")
             return str(did)
 
-        return self._get(HANDLE, f"handle:{handle.lower()}", "", read)
+        return self._get(HANDLE, handle_scope(handle), "", read)
 
     def collection(
         self, did: str, cursor: Cursor | None, count: int
@@ -312,13 +322,13 @@ class Reads:
 
     def _get(self, kind: Kind[T], scope: str, key: str, load: Callable[[Connection], T]) -> T:
         def read(fresh: bool) -> T:
-            connection: AbstractContextManager[Connection] = self._database.read(
-                fresh=fresh, timeout=DATABASE_SECONDS
-            )
-            with connection as conn:
+            with self._read(fresh) as conn:
                 return load(conn)
 
         return self._cache.get(kind, scope, key, read)
+
+    def _read(self, fresh: bool) -> AbstractContextManager[Connection]:
+        return self._database.read(fresh=fresh, timeout=DATABASE_SECONDS)
 
 
 def _status(conn: Connection) -> views.Status:

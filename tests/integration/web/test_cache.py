@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 import psycopg
@@ -21,7 +22,9 @@ from flask.testing import FlaskClient
 from pydantic import TypeAdapter
 
 from app.cache import WORLD, Cache, Kind, object_scope, user_scope
+from app.clock import utcnow
 from app.db import Database
+from app.domain import accounts
 from app.settings import Settings
 from app.web import create_app
 from tests.integration.web.world import World
@@ -321,6 +324,127 @@ def test_claims_and_gifts_are_on_the_pages_at_once(
         assert shows(path, "@wren.test"), path
     assert eventually(lambda: str(thing.id) not in cached_client.get("/@otto.test").text, 1)
     assert time.monotonic() - began < 3
+
+
+def test_a_name_changes_wherever_it_stands(
+    cached_client: FlaskClient, database: Database, cache: Cache
+) -> None:
+    world = World(database, cache)
+    otto, wren, ines = (world.person(f"{name}.test") for name in ("otto", "wren", "ines"))
+    kept, given, offered, had = (
+        world.claim(otto, utcnow() - timedelta(days=back)) for back in range(4)
+    )
+    world.give(otto, wren, given)
+    world.give(otto, wren, had)
+    world.give(wren, ines, had)
+    world.offer(otto, wren, offered)
+    shown = [f"/objects/{thing.id}" for thing in (kept, given, offered, had)]
+    shown += [
+        "/@wren.test",
+        "/@ines.test",
+        f"/api/v1/objects/{given.id}",
+        "/api/v1/users/wren.test",
+    ]
+    for path in shown:
+        cached_client.get(path)
+
+    world.person("octavia.test")  # somebody else
+    with database.transaction() as tx:
+        accounts.ensure_user(tx, otto.did, "tako.test")
+        cache.account_changed(tx, did=otto.did)
+    for path in shown:
+        page = cached_client.get(path).text
+        assert "otto.test" not in page, path
+        assert ("tako.test" in page) == (path != "/@ines.test"), path
+
+    world.leave(otto)
+    for path in shown:
+        assert "tako.test" not in cached_client.get(path).text, path
+    assert "A gift on its way" not in cached_client.get(f"/objects/{offered.id}").text
+
+
+def test_a_handle_means_its_new_holder_at_once(
+    cached_client: FlaskClient, database: Database, cache: Cache
+) -> None:
+    world = World(database, cache)
+    world.person("otto.test", "Otto")
+    assert "Otto" in cached_client.get("/@otto.test").text
+    with database.transaction() as tx:
+        accounts.ensure_user(tx, "did:plc:other", "otto.test", "Somebody Else")
+        cache.account_changed(tx, did="did:plc:other")
+    assert "Somebody Else" in cached_client.get("/@otto.test").text
+
+
+def test_who_left_is_shown_to_nobody_while_somebody_looks_them_up(
+    cache: Cache, database: Database
+) -> None:
+    source = Source()
+    cache.get(NUMBER, user_scope("did:plc:a"), "n", source.load)
+    with database.transaction() as tx:
+        cache.account_changed(tx, did="did:plc:a")
+
+    def gone(_: bool) -> int:
+        time.sleep(0.2)
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        cache.get(NUMBER, user_scope("did:plc:a"), "n", gone)
+    with ThreadPoolExecutor(4) as readers:
+        jobs = [
+            readers.submit(cache.get, NUMBER, user_scope("did:plc:a"), "n", gone) for _ in range(4)
+        ]
+        assert all(isinstance(job.exception(), LookupError) for job in jobs)
+
+
+def test_what_has_long_been_outdated_is_waited_for(
+    cache: Cache, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.cache.GRACE_SECONDS", 0)
+    source = Source(seconds=0.2)
+    cache.get(NUMBER, WORLD, "n", source.load)
+    source.value = 1
+    with database.transaction() as tx:
+        cache.claimed(tx, did="did:plc:a", object_id=THING)
+    with ThreadPoolExecutor(4) as readers:
+        jobs = [readers.submit(cache.get, NUMBER, WORLD, "n", source.load) for _ in range(4)]
+        assert {job.result() for job in jobs} == {1}
+    assert source.loads == 2
+
+
+def test_a_value_made_of_an_older_one_is_not_taken_for_current(
+    cache: Cache, database: Database
+) -> None:
+    part = Kind("part", TypeAdapter(int), pause=0.3)
+    whole = Kind("whole", TypeAdapter(int))
+    source = Source()
+
+    def load(_: bool) -> int:
+        return cache.get(part, WORLD, "p", source.load)
+
+    assert cache.get(whole, WORLD, "w", load) == 0
+    source.value = 1
+    with database.transaction() as tx:
+        cache.claimed(tx, did="did:plc:a", object_id=THING)
+    assert cache.get(whole, WORLD, "w", load) == 0  # the part pauses
+    assert eventually(lambda: cache.get(whole, WORLD, "w", load) == 1)
+    assert source.loads == 2
+
+
+def test_what_a_value_is_made_of_is_not_kept_a_second_time(cache: Cache, redis_url: str) -> None:
+    part, whole = Kind("part", TypeAdapter(int)), Kind("whole", TypeAdapter(int))
+    cache.get(whole, WORLD, "w", lambda _: cache.get(part, WORLD, "p", Source().load))
+    (key,) = redis.Redis.from_url(redis_url, decode_responses=True).scan_iter()
+    assert ":whole:" in str(key)
+
+
+def test_a_value_ends_when_it_says(cache: Cache) -> None:
+    ending = Kind("moment", TypeAdapter(datetime), ends=lambda moment: moment)
+    soon = utcnow() + timedelta(seconds=0.3)
+    later = soon + timedelta(minutes=1)
+    assert cache.get(ending, WORLD, "m", lambda _: soon) == soon
+    assert cache.get(ending, WORLD, "m", lambda _: later) == soon
+    time.sleep(0.35)
+    assert cache.get(ending, WORLD, "m", lambda _: later) == later
 
 
 def test_the_site_goes_on_without_redis(

@@ -64,8 +64,8 @@ class World:
 
     def leave(self, user: User) -> None:
         with self.database.transaction() as tx:
-            accounts.opt_out(tx, user)
             self.cache.account_changed(tx, did=user.did)
+            accounts.opt_out(tx, user)
 
     def rename(self, thing: Object, name: str, description: str) -> None:
         """Gives an object words the game would never make."""
