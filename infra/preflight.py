@@ -8,7 +8,9 @@ from pathlib import Path
 
 import psutil
 
-from components.target import PORTS, LocalTarget
+from components.target import PORTS, Binaries, LocalTarget
+from infra.local import binaries
+from infra.local.errors import LocalError
 
 MINIMUM_FREE_BYTES = 512 * 1024 * 1024
 
@@ -24,11 +26,27 @@ def check(target: LocalTarget) -> None:
     """Raises `PreflightError` with everything that stands in the way of `target`, at once."""
     if not required.get():
         return
-    problems = [*_folder(target.root), *_ports(target)]
+    problems = [*_servers(target.binaries), *_folder(target.root), *_ports(target)]
     if problems:
         raise PreflightError(
             "this machine cannot hold the stack; nothing was changed\n  " + "\n  ".join(problems)
         )
+
+
+def _servers(chosen: Binaries) -> list[str]:
+    """Every server that the target may run is there."""
+    problems = []
+    for find, override in (
+        (binaries.postgres, chosen.postgres),
+        (binaries.redis, chosen.redis),
+        (binaries.nginx, chosen.nginx),
+        (binaries.node, chosen.node),
+    ):
+        try:
+            find(override)
+        except LocalError as error:
+            problems.append(str(error))
+    return problems
 
 
 def _folder(root: Path) -> list[str]:

@@ -78,6 +78,14 @@ def test_a_full_disk_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         check(target(tmp_path / "stack"))
 
 
+def test_a_server_that_is_not_there_is_refused_with_its_setting(tmp_path: Path) -> None:
+    chosen = Binaries(redis=tmp_path / "redis-server", nginx=tmp_path / "nginx")
+    with pytest.raises(PreflightError) as error:
+        check(LocalTarget(tmp_path / "stack", PORT_BASE, chosen))
+    assert "etcetera:redisBinary" in str(error.value)
+    assert "etcetera:nginxBinary" in str(error.value)
+
+
 def test_reading_what_is_deployed_asks_for_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("infra.preflight.MINIMUM_FREE_BYTES", 2**60)
 
