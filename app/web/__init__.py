@@ -17,7 +17,19 @@ from app.db import Database
 from app.domain.objects import ODDS
 from app.models import Rarity
 from app.settings import Settings
-from app.web import api, assets, docs, formats, http, ops, pages, pictures, problems, throttle
+from app.web import (
+    api,
+    assets,
+    docs,
+    drawn,
+    formats,
+    http,
+    ops,
+    pages,
+    pictures,
+    problems,
+    throttle,
+)
 from app.web.context import KEY, Context
 from app.web.measure import Measurements
 from app.web.reads import Reads
@@ -39,6 +51,7 @@ def create_app(
         reads=Reads(database, cache, now),
         measurements=Measurements(),
         static_version=assets.version(),
+        release=drawn.release(settings),
     )
     http.init_app(app, secure=settings.public_url.startswith("https:"))
     throttle.init_app(app, settings)

@@ -17,11 +17,17 @@ blueprint = Blueprint("assets", __name__)
 
 def version() -> str:
     """A digest of all static files. One for all, because they refer to each other."""
-    digest = hashlib.sha256()
-    for path in sorted(path for path in FOLDER.rglob("*") if path.is_file()):
-        digest.update(str(path.relative_to(FOLDER)).encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:12]
+    return digest(FOLDER)
+
+
+def digest(folder: Path) -> str:
+    """Of all files in it, by name and contents, but not of what Python compiled."""
+    found = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        if path.suffix != ".pyc":
+            found.update(str(path.relative_to(folder)).encode())
+            found.update(path.read_bytes())
+    return found.hexdigest()[:12]
 
 
 @blueprint.get("/static/<version>/<path:name>", endpoint="file")

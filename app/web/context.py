@@ -23,6 +23,8 @@ class Context:
     reads: Reads
     measurements: Measurements
     static_version: str
+    release: str
+    """Changes with whatever draws pages."""
 
 
 def context() -> Context:

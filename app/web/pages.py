@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -10,19 +11,40 @@ from uuid import UUID
 from flask import Blueprint, Response, make_response, render_template, request
 from werkzeug.exceptions import NotFound
 
+from app.cache import WORLD, object_scope, user_scope
+from app.clock import day_of
 from app.models import Category, Priority, Rarity, Region
 from app.web import charts, http
 from app.web.context import context, reads
 from app.web.cursors import Cursor, CursorError
+from app.web.drawn import Drawn, answer, draw, kind
 from app.web.names import did_of_name, search_words
 from app.web.ops import health
 from app.web.problems import BadQuery, WrongParameter
-from app.web.reads import COLLECTION_PAGE, ObjectFilter
-from app.web.views import Person, Point
+from app.web.reads import (
+    COLLECTION_PAGE,
+    COUNT_PAUSE,
+    OBJECT,
+    PAUSE,
+    PERSON,
+    WORLD_SECONDS,
+    ObjectFilter,
+)
+from app.web.views import Page, Person, Point
 
 blueprint = Blueprint("pages", __name__)
 
 LONGEST_QUERY = 200
+# "7 min ago" is written into the page: this is how late it may turn into 8.
+AGES_SECONDS = 10
+
+HOME_PAGE = kind("home", seconds=AGES_SECONDS, pause=PAUSE)
+OBJECTS_PAGE = kind("objects", seconds=WORLD_SECONDS, pause=PAUSE)
+OBJECT_PAGE = kind("object")
+PERSON_PAGE = kind("person")
+LEADERBOARD_PAGE = kind("leaderboard", seconds=WORLD_SECONDS, pause=COUNT_PAUSE)
+SEARCH_PAGE = kind("search", seconds=WORLD_SECONDS, pause=PAUSE)
+
 _PRIORITIES = {
     Priority.HIGH: "Claims",
     Priority.NORMAL: "Gifts and answers",
@@ -31,75 +53,104 @@ _PRIORITIES = {
 
 
 @blueprint.get("/")
-def home() -> str:
-    return _page("home.html", home=reads().home(), live=reads().live())
+def home() -> Response:
+    def load() -> Drawn:
+        return draw("home.html", home=reads().home(), live=reads().live())
+
+    return answer(HOME_PAGE, WORLD, f"{day_of(reads().now())}", load)
 
 
 @blueprint.get("/objects")
-def objects() -> str:
+def objects() -> Response:
     """All objects, by rarity, category and region."""
     wanted = ObjectFilter(
         rarity=_choice("rarity", Rarity),
         category=_choice("category", Category),
         region=_choice("region", Region),
     )
-    found = reads().objects(wanted, _cursor(), COLLECTION_PAGE)
-    return _page(
-        "objects.html",
-        found=found,
-        wanted=wanted,
-        categories=list(Category),
-        regions=list(Region),
-        older=_older(found.next),
-    )
+    cursor = _cursor()
+
+    def load() -> Drawn:
+        found = reads().objects(wanted, cursor, COLLECTION_PAGE)
+        return draw(
+            "objects.html",
+            found=found,
+            wanted=wanted,
+            categories=list(Category),
+            regions=list(Region),
+            older=_older("/objects", found, asdict(wanted)),
+        )
+
+    return answer(OBJECTS_PAGE, WORLD, f"{wanted}/{cursor}", load)
 
 
 @blueprint.get("/objects/<uuid:object_id>")
-def show_object(object_id: UUID) -> str:
-    return _page("object.html", object=reads().object(object_id))
+def show_object(object_id: UUID) -> Response:
+    def load() -> Drawn:
+        found = reads().object(object_id)
+        return draw("object.html", ends=OBJECT.ends(found), object=found)
+
+    return answer(OBJECT_PAGE, object_scope(object_id), "", load)
 
 
 @blueprint.get("/@<handle>")
-def show_person(handle: str) -> str:
+def show_person(handle: str) -> Response:
     return _show_person(did_of_name(handle))
 
 
 @blueprint.get("/users/<name>")
-def show_user(name: str) -> str:
+def show_user(name: str) -> Response:
     return _show_person(did_of_name(name))
 
 
-def _show_person(did: str) -> str:
-    person = reads().person(did)
-    found = reads().collection(did, _cursor(), COLLECTION_PAGE)
-    by_rarity = [(rarity.value, person.collection.by_rarity.get(rarity, 0)) for rarity in Rarity]
-    return _page(
-        "person.html",
-        person=person,
-        found=found,
-        slices=charts.stacked(by_rarity),
-        first="cursor" not in request.args,
-        older=_older(found.next),
-    )
+def _show_person(did: str) -> Response:
+    cursor = _cursor()
+
+    def load() -> Drawn:
+        person = reads().person(did)
+        found = reads().collection(did, cursor, COLLECTION_PAGE)
+        by_rarity = [
+            (rarity.value, person.collection.by_rarity.get(rarity, 0)) for rarity in Rarity
+        ]
+        return draw(
+            "person.html",
+            ends=PERSON.ends(person),
+            person=person,
+            found=found,
+            slices=charts.stacked(by_rarity),
+            first=cursor is None,
+            older=_older(str(person.page), found, {}),
+        )
+
+    return answer(PERSON_PAGE, user_scope(did), f"{cursor}", load)
 
 
 @blueprint.get("/leaderboard")
-def leaderboard() -> str:
-    return _page("leaderboard.html", board=reads().leaderboard())
+def leaderboard() -> Response:
+    return answer(
+        LEADERBOARD_PAGE,
+        WORLD,
+        "",
+        lambda: draw("leaderboard.html", board=reads().leaderboard()),
+    )
 
 
 @blueprint.get("/search")
-def search() -> str:
+def search() -> Response:
     query = search_words(request.args.get("q", ""))[:LONGEST_QUERY].strip()
-    found = reads().search(query, _cursor(), COLLECTION_PAGE) if query else None
-    return _page(
-        "search.html", query=query, found=found, older=_older(found.objects.next if found else None)
-    )
+    cursor = _cursor() if query else None
+
+    def load() -> Drawn:
+        found = reads().search(query, cursor, COLLECTION_PAGE) if query else None
+        older = _older("/search", found.objects, {"q": query}) if found else None
+        return draw("search.html", query=query, found=found, older=older)
+
+    return answer(SEARCH_PAGE, WORLD, f"{cursor}/{query}", load)
 
 
 @blueprint.get("/how-it-works")
 def how_it_works() -> Response:
-    response = make_response(_page("how_it_works.html"))
+    response = make_response(render_template("how_it_works.html"))
     response.headers["Cache-Control"] = http.SLOW_PAGE
     return response
 
@@ -111,8 +162,9 @@ def status() -> str:
         Point(at=reads().now() - timedelta(days=len(stats.claims_by_day) - 1 - i), value=day.claims)
         for i, day in enumerate(stats.claims_by_day)
     ]
-    return _page(
+    return render_template(
         "status.html",
+        now=reads().now(),
         status=found,
         health=health(),
         web=context().measurements.recent(),
@@ -131,10 +183,6 @@ def sitemap() -> Response:
     response.mimetype = "application/xml"
     response.headers["Cache-Control"] = http.SLOW_PAGE
     return response
-
-
-def _page(template: str, **values: Any) -> str:
-    return render_template(template, now=reads().now(), **values)
 
 
 def _cursor() -> Cursor | None:
@@ -156,11 +204,12 @@ def _choice(name: str, options: type[Any]) -> Any:
         raise NotFound(f"There is no such {name}.") from None
 
 
-def _older(cursor: str | None) -> str | None:
+def _older(path: str, found: Page[Any], query: dict[str, str | None]) -> str | None:
     """The address of the next page, with everything else as it is."""
-    if cursor is None:
+    if found.next is None:
         return None
-    return f"{request.path}?{urlencode({**request.args.to_dict(), 'cursor': cursor})}"
+    given = {name: value for name, value in query.items() if value}
+    return f"{path}?{urlencode({**given, 'cursor': found.next})}"
 
 
 def bluesky_profile(person: Person) -> str:

@@ -54,12 +54,17 @@ class World:
 
     def give(self, giver: User, recipient: User, thing: Object, at: datetime | None = None) -> None:
         at = at or datetime.now(UTC)
-        gift = self.offer(giver, recipient, thing, at)
+        self.accept(recipient, self.offer(giver, recipient, thing, at), at)
+
+    def accept(self, recipient: User, gift: UUID, at: datetime | None = None) -> None:
         with self.database.transaction() as tx:
-            outcome = gifts.accept(tx, recipient, gift, at)
+            outcome = gifts.accept(tx, recipient, gift, at or datetime.now(UTC))
             assert isinstance(outcome, gifts.Accepted)
             self.cache.gifted(
-                tx, giver_did=giver.did, recipient_did=recipient.did, object_id=thing.id
+                tx,
+                giver_did=outcome.gift.giver_did,
+                recipient_did=recipient.did,
+                object_id=outcome.object.id,
             )
 
     def leave(self, user: User) -> None:
