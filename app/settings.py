@@ -25,8 +25,8 @@ from app.errors import SettingsError
 
 FIXES = {
     "phase": "set a phase from 0 to 3",
-    "database_url": "set postgresql://user:password@host:port/database",
-    "replica_urls": "separate the URLs with commas, each postgresql://user:password@host/database",
+    "database_url": "set postgresql://user:password@host:port/database",  # pragma: allowlist secret
+    "replica_urls": "separate the URLs with commas, each written as DATABASE_URL is",
     "redis_url": "set redis://:password@host:port/0 (or rediss://), or leave it out in phase 0",
     "public_url": "set the address people open, such as https://etcetera.exchange",
     "secret_key": "set at least 32 random characters, e.g. from `openssl rand -hex 32`",

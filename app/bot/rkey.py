@@ -4,7 +4,7 @@ import hashlib
 import re
 from datetime import UTC, datetime, timedelta
 
-_ALPHABET = "234567abcdefghijklmnopqrstuvwxyz"
+_ALPHABET = "234567abcdefghijklmnopqrstuvwxyz"  # pragma: allowlist secret
 _TID = re.compile(r"[234567abcdefghij][234567abcdefghijklmnopqrstuvwxyz]{12}")
 _CLOCK_BITS = 10
 _MICROSECOND = timedelta(microseconds=1)
