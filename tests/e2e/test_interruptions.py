@@ -82,15 +82,24 @@ def _kill_supervisors(root: Path) -> None:
 
 def _assert_nothing_is_left(root: Path) -> None:
     assert not root.exists()
-    left = []
-    for process in psutil.process_iter():
-        try:
-            if str(root) in " ".join([*process.cmdline(), process.cwd()]):
-                left.append(process.cmdline())
-        except (psutil.Error, OSError):
-            continue
+    # A supervisor that the killed `up` was just starting finds no stack and ends by itself.
+    deadline = time.monotonic() + 10
+    while (left := _processes_of(root)) and time.monotonic() < deadline:
+        time.sleep(0.1)
     assert left == []
+    assert not root.exists()
     for offset in PORTS.values():
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", PORT_BASE + offset))
+
+
+def _processes_of(root: Path) -> list[list[str]]:
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if str(root) in " ".join([*process.cmdline(), process.cwd()]):
+                found.append(process.cmdline())
+        except (psutil.Error, OSError):
+            continue
+    return found
