@@ -84,14 +84,20 @@ def test_changed_rules_of_the_supervisor_do_not_restart_the_process(stack: Stack
 
 
 def test_changed_files_reload_a_process_that_can(stack: Stack) -> None:
+    # Not a shell, which may lose a signal that arrives between two commands.
     script = (
-        "trap 'cat conf' HUP; echo started $0; cat conf; while :; do sleep 0.05; done",
-        "{folder}",
+        "import signal, sys, time\n"
+        "def show(*_): print(open('conf').read(), end='', flush=True)\n"
+        "signal.signal(signal.SIGHUP, show)\n"
+        "print('started', sys.argv[1])\n"
+        "show()\n"
+        "while True: time.sleep(1)\n"
     )
+    command = (sys.executable, "-c", script, "{folder}")
     inputs = {"reloadSignal": "SIGHUP"}
-    first = stack.process("web", "sh", "-c", *script, files={"conf": "one in {folder}\n"}, **inputs)
+    first = stack.process("web", *command, files={"conf": "one in {folder}\n"}, **inputs)
     eventually(lambda: "one in" in stack.log("web"))
-    second = stack.process("web", "sh", "-c", *script, files={"conf": "two\n"}, **inputs)
+    second = stack.process("web", *command, files={"conf": "two\n"}, **inputs)
     eventually(lambda: "two" in stack.log("web"))
     assert second["pid"] == first["pid"]
     assert f"one in {first['folder']}\n" in stack.log("web")
