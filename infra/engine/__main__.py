@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from functools import wraps
+from functools import cache, wraps
 from pathlib import Path
 from typing import ParamSpec
 
@@ -234,7 +234,9 @@ def _stack(name: str) -> Stack:
     return Stack(name, StackConfig.parse(_config(name), stack=name))
 
 
+@cache
 def _config(name: str) -> dict[str, str]:
+    """Read once a command: deriving the key of the secrets takes a moment on purpose."""
     return {key: value.text for key, value in StackFile.open(name).values().items()}
 
 
