@@ -129,13 +129,13 @@ def ensure(
         return {"value": record.value}
     wait = _Wait(store, record, spec, progress or (lambda _: None), cancelled)
     try:
-        wait.settle()
+        status = wait.settle()
     except LocalError as error:
         made = [found.value for found in store.records() if found.value]
         lines = logs.tail(store.log(name), redact=[*redact, *made])
         where = f"\nThe end of {store.log(name)}:\n{lines}" if lines else ""
         raise NotReadyError(f"{name}: {error}{where}") from error
-    return _outputs(store, record)
+    return _outputs(store, record, status)
 
 
 def read(type_: str, name: str, root: str | Path) -> dict[str, Any] | None:
@@ -148,7 +148,7 @@ def read(type_: str, name: str, root: str | Path) -> dict[str, Any] | None:
     record = store.get(name)
     if record is None or record.removed or record.type != type_:
         return None
-    return _outputs(store, record)
+    return _outputs(store, record, _live(store, record, _noted(store, record)))
 
 
 def diff(type_: str, name: str, inputs: Mapping[str, Any]) -> Difference:
@@ -162,7 +162,7 @@ def diff(type_: str, name: str, inputs: Mapping[str, Any]) -> Difference:
     keys = {key for key, value in inputs.items() if has_unknown(value)}
     if not keys:
         keys = set(changed(type_, record.inputs, inputs))
-    if not keys and record.type != SecretSpec.type and not _rests(store, record):
+    if not keys and record.type != SecretSpec.type and not _at_rest(store, record):
         keys = {"state"}
     return Difference(Change.UPDATE if keys else Change.NONE, tuple(sorted(keys)))
 
@@ -220,10 +220,10 @@ class _Wait:
         self._progress = progress
         self._cancelled = cancelled or threading.Event()
 
-    def settle(self) -> None:
-        """Raises `LocalError` when it failed or took too long."""
+    def settle(self) -> Status:
+        """The status that ended the wait. Raises `LocalError` when it failed or took too long."""
         began, crashes_before, told = time.monotonic(), self._crashes(), ""
-        while not _rests(self._store, self._record):
+        while (rest := _at_rest(self._store, self._record)) is None:
             status, waited = self._status(), time.monotonic() - began
             if status and status.state == "failed":
                 raise LocalError(status.last_error)
@@ -240,6 +240,7 @@ class _Wait:
                 raise LocalError("cancelled; the supervisor goes on with it")
         if told:
             self._progress("done")
+        return rest
 
     def _news(self, status: Status, waited: float) -> str:
         """The reason of a delay is worth a word only when it lasts."""
@@ -305,12 +306,19 @@ def _at_work(store: Store, record: Record) -> bool:
     return status.state not in ("failed", "backoff")
 
 
-def _rests(store: Store, record: Record) -> bool:
-    """Whether what the record asks for is there."""
-    status = store.status(record.name)
-    if status is None or (status.digest, status.attempt) != (record.digest, record.attempt):
-        return False
-    return _live(store, record, status).state in ("ready", "succeeded")
+def _at_rest(store: Store, record: Record) -> Status | None:
+    """The status when what the record asks for is there, as seen in one look: a supervisor that
+    dies a moment later makes another status, which the next operation finds."""
+    noted = _noted(store, record)
+    if (noted.digest, noted.attempt) != (record.digest, record.attempt):
+        return None
+    status = _live(store, record, noted)
+    return status if status.state in ("ready", "succeeded") else None
+
+
+def _noted(store: Store, record: Record) -> Status:
+    """The status as its supervisor wrote it."""
+    return store.status(record.name) or Status(state="missing")
 
 
 def _live(store: Store, record: Record, status: Status) -> Status:
@@ -324,10 +332,9 @@ def _live(store: Store, record: Record, status: Status) -> Status:
     return status
 
 
-def _outputs(store: Store, record: Record) -> dict[str, Any]:
+def _outputs(store: Store, record: Record, status: Status) -> dict[str, Any]:
     if record.type == SecretSpec.type:
         return {"value": record.value}
-    status = _live(store, record, store.status(record.name) or Status(state="missing"))
     places = {
         "folder": str(store.folder(record.name)),
         "logPath": str(store.log(record.name)),
