@@ -6,12 +6,22 @@ from typing import Literal
 
 # Offsets within a stack's block of 100 loopback ports; fixed, so that it keeps its addresses.
 PORTS = {
-    "edge": 0,
+    "public": 0,  # what people's browsers reach: the CDN, or the edge where there is none
     "web": 1,
+    "edge-behind-cdn": 2,
+    "cdn-operations": 3,
     "ingest": 10,
     **{f"worker-{n}": 10 + n for n in range(1, 11)},
+    "autoscaler": 21,
+    "monitor": 22,
     "postgres": 30,
+    **{f"postgres-{n}": 29 + n for n in range(1, 4)},
+    **{f"patroni-{n}": 32 + n for n in range(1, 4)},
+    "etcd": 36,
+    "etcd-peer": 37,
     "redis": 40,
+    **{f"redis-{n}": 39 + n for n in range(1, 7)},
+    **{f"redis-bus-{n}": 59 + n for n in range(1, 7)},
     "bluesky-plc": 50,
     "bluesky-pds": 51,
     "bluesky-appview": 52,

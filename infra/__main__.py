@@ -27,7 +27,14 @@ bluesky = Bluesky(
 )
 
 database = Postgres(
-    "postgres", PostgresArgs("etcetera", phase.postgres, external_url=stack.database_url), target
+    "postgres",
+    PostgresArgs(
+        "etcetera",
+        phase.postgres,
+        external_url=stack.database_url,
+        synchronous=config.synchronous_commit,
+    ),
+    target,
 )
 
 redis = (
@@ -62,6 +69,7 @@ pulumi.export("api_url", pulumi.Output.concat(web_url, "/api/v1"))
 pulumi.export("status_url", pulumi.Output.concat(web_url, "/status"))
 pulumi.export("bot_handle", bluesky.outputs.handle)
 pulumi.export("database_url", database.outputs.url)
+pulumi.export("reader_url", database.outputs.reader_url)
 pulumi.export("replica_urls", database.outputs.replica_urls)
 pulumi.export("redis_url", redis.outputs.url if redis else pulumi.Output.secret(""))
 pulumi.export("endpoints", {**bluesky.outputs.endpoints, "metrics": app.outputs.metrics})

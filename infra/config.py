@@ -119,6 +119,11 @@ class StackConfig(BaseModel):
         description="an existing PostgreSQL to use in place of deploying one; set it with "
         "`config set --secret etcetera:databaseUrl postgresql://…`",
     )
+    synchronous_commit: bool = Field(
+        default=True,
+        description="whether a commit waits for a replica (from phase 2): true loses nothing "
+        "acknowledged when the primary is lost, false commits faster; use true or false",
+    )
     redis_url: Annotated[SecretStr, _url("redis", "rediss")] | None = Field(
         default=None,
         description="an existing Redis to use in place of deploying one; set it with "

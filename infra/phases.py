@@ -10,26 +10,57 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class PostgresSize:
-    """One PostgreSQL server.
+    """A PostgreSQL primary with its streaming replicas; with replicas one takes over by itself.
 
-    `max_connections` bounds the sum of the app's pools, so that a spike waits in a pool and is
-    never refused by the server.
+    `max_connections` (per server) bounds the sum of the app's pools, so that a spike waits in a
+    pool and is never refused by the server.
     """
 
     max_connections: int
     shared_buffers_mb: int
+    replicas: int = 0
 
 
 @dataclass(frozen=True)
 class RedisSize:
-    """One Redis server, used as a cache and to carry ids of due jobs; never a source of truth."""
+    """Redis, used as a cache and to carry ids of due jobs; never a source of truth.
+
+    More than one shard makes a cluster, each shard with so many replicas. Memory is per server.
+    """
 
     max_memory_mb: int
+    shards: int = 1
+    replicas: int = 0
+
+
+@dataclass(frozen=True)
+class CdnSize:
+    """The cache before the site; `cache_mb` on disk."""
+
+    cache_mb: int
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """When workers are added and taken away, between `WorkloadSize.workers` and `maximum`.
+
+    One more when the oldest due job waits longer than `oldest_seconds` or when more than
+    `jobs_per_worker` are due for each; one less after `calm_seconds` without either.
+    """
+
+    maximum: int
+    oldest_seconds: float
+    jobs_per_worker: int
+    calm_seconds: float
 
 
 @dataclass(frozen=True)
 class WorkloadSize:
-    """The app's processes. Pools are connections per process."""
+    """The app's processes. Pools are connections per process to one server.
+
+    `workers` is their number, with `scaling` their least. `bot_accounts` share the replies, each
+    with its own write budget.
+    """
 
     web_processes: int
     web_threads: int
@@ -39,12 +70,20 @@ class WorkloadSize:
     reply_threads: int
     worker_pool: int
     ingest_pool: int = 4
+    scaling: Scaling | None = None
+    bot_accounts: int = 1
+
+    @property
+    def most_workers(self) -> int:
+        return self.scaling.maximum if self.scaling else self.workers
 
     @property
     def connections(self) -> int:
         """PostgreSQL connections that all pools may hold together."""
         return (
-            self.web_processes * self.web_pool + self.workers * self.worker_pool + self.ingest_pool
+            self.web_processes * self.web_pool
+            + self.most_workers * self.worker_pool
+            + self.ingest_pool
         )
 
 
@@ -57,6 +96,10 @@ class Objectives:
     cache_hit_ratio: float | None = None
     database_connection_timeouts: int | None = None
     concurrency_over_previous_phase: float | None = None
+    mentions_per_minute: float | None = None
+    uptime_ratio: float | None = None
+    replica_lag_p99_seconds: float | None = None
+    cached_answer_p95_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +114,7 @@ class Phase:
     redis: RedisSize | None
     workload: WorkloadSize
     objectives: Objectives
+    cdn: CdnSize | None = None
 
     @property
     def name(self) -> str:
@@ -119,5 +163,35 @@ PHASES: dict[int, Phase] = {
             database_connection_timeouts=0,
             concurrency_over_previous_phase=10.0,
         ),
+    ),
+    2: Phase(
+        number=2,
+        users=100_000,
+        bot_operations=100_000,
+        budget=300,
+        postgres=PostgresSize(max_connections=150, shared_buffers_mb=128, replicas=2),
+        redis=RedisSize(max_memory_mb=128, shards=3, replicas=1),
+        workload=WorkloadSize(
+            web_processes=3,
+            web_threads=16,
+            web_pool=10,
+            workers=3,
+            worker_threads=4,
+            reply_threads=4,
+            worker_pool=12,
+            scaling=Scaling(maximum=5, oldest_seconds=2.0, jobs_per_worker=50, calm_seconds=60.0),
+            bot_accounts=3,
+        ),
+        objectives=Objectives(
+            bot_p95_seconds=3.0,
+            page_p95_seconds=1.0,
+            cache_hit_ratio=0.8,
+            database_connection_timeouts=0,
+            mentions_per_minute=100.0,
+            uptime_ratio=0.999,
+            replica_lag_p99_seconds=0.1,
+            cached_answer_p95_seconds=1.0,
+        ),
+        cdn=CdnSize(cache_mb=256),
     ),
 }

@@ -62,7 +62,7 @@ class Stack:
 
     @property
     def public_url(self) -> str:
-        return self.config.public_url or f"http://localhost:{self.target.port('edge')}"
+        return self.config.public_url or f"http://localhost:{self.target.port('public')}"
 
     @property
     def database_url(self) -> pulumi.Output[str] | None:

@@ -24,7 +24,7 @@ UNAVAILABLE = (Path(__file__).parent / "unavailable.html").read_text()
 def build(
     name: str, args: EdgeArgs, target: LocalTarget, opts: pulumi.ResourceOptions
 ) -> EdgeOutputs:
-    port = target.port("edge")
+    port = target.port("edge-behind-cdn" if args.behind_cdn else "public")
     server = Process(
         name,
         root=str(target.root),

@@ -7,9 +7,10 @@ import pulumi
 
 @dataclass(frozen=True)
 class EdgeArgs:
-    """`upstream` is host:port of the website."""
+    """`upstream` is host:port of the website; `behind_cdn` leaves the public address to a CDN."""
 
     upstream: pulumi.Input[str]
+    behind_cdn: bool = False
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ def build(
     if args.external_url is not None:
         return PostgresOutputs(
             url=pulumi.Output.secret(args.external_url),
+            reader_url=pulumi.Output.secret(args.external_url),
             replica_urls=pulumi.Output.secret([]),
         )
     port = target.port(name)
@@ -111,4 +112,8 @@ def build(
     url = pulumi.Output.all(provisioned.urn, owner.value).apply(
         lambda known: f"postgresql://{args.database}:{known[1]}@127.0.0.1:{port}/{args.database}"
     )
-    return PostgresOutputs(url=pulumi.Output.secret(url), replica_urls=pulumi.Output.secret([]))
+    return PostgresOutputs(
+        url=pulumi.Output.secret(url),
+        reader_url=pulumi.Output.secret(url),
+        replica_urls=pulumi.Output.secret([]),
+    )

@@ -40,6 +40,7 @@ def workload_args() -> WorkloadArgs:
         size=PHASE.workload,
         database=PostgresOutputs(
             url=pulumi.Output.secret(f"postgresql://u:{SENTINEL}@h/d"),
+            reader_url=pulumi.Output.secret(f"postgresql://u:{SENTINEL}@h/d"),
             replica_urls=pulumi.Output.secret([]),
         ),
         redis=RedisOutputs(url=pulumi.Output.secret(f"redis://:{SENTINEL}@h:1")),

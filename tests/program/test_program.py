@@ -21,6 +21,7 @@ OUTPUTS = {
     "status_url",
     "bot_handle",
     "database_url",
+    "reader_url",
     "replica_urls",
     "redis_url",
     "endpoints",
@@ -76,7 +77,7 @@ def test_given_secrets_never_appear_in_plain(tmp_path: Path) -> None:
 def test_every_stack_has_the_same_outputs(tmp_path: Path, phase: str) -> None:
     monitor = record(tmp_path, phase=phase)
     assert set(monitor.outputs.values) == OUTPUTS
-    assert {"database_url", "replica_urls", "redis_url"} <= monitor.outputs.secrets
+    assert {"database_url", "reader_url", "replica_urls", "redis_url"} <= monitor.outputs.secrets
 
 
 def test_redis_comes_with_phase_1(tmp_path: Path) -> None:
