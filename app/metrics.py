@@ -12,7 +12,8 @@ cache hits > 80 % `etcetera_cache_requests_total`, no database timeouts
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,8 @@ if _folder := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
+# A scrape must not wait for a database that fails over.
+_DATABASE_SECONDS = 1.0
 _BOT_SECONDS = (0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 2.5, 3, 4, 5, 7.5, 10, 15, 20, 30, 60)
 _JOB_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 1.5, 2, 3, 5, 7.5, 10, 20, 30, 60, 300)
 _WEB_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 2, 5)
@@ -52,6 +55,12 @@ _WEB_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 2, 5)
 REPLY_SECONDS = Histogram(
     "etcetera_reply_seconds",
     "From the mention's arrival to its reply on Bluesky, without the wanted delay of its priority.",
+    ["priority"],
+    buckets=_BOT_SECONDS,
+)
+EFFECT_SECONDS = Histogram(
+    "etcetera_effect_seconds",
+    "From the mention's arrival to its committed effect, without the wanted delay of its priority.",
     ["priority"],
     buckets=_BOT_SECONDS,
 )
@@ -144,7 +153,7 @@ class DatabaseCollector(Collector):
     def collect(self) -> Iterator[GaugeMetricFamily]:
         up = GaugeMetricFamily("etcetera_database_up", "1 when the database answered this scrape.")
         try:
-            with self._database.read(fresh=True) as conn:
+            with self._database.read(fresh=True, timeout=_DATABASE_SECONDS) as conn:
                 queue = stats(conn)
                 spent = list(SQL.write_points(conn))
         except (psycopg.Error, psycopg_pool.PoolTimeout):
@@ -196,3 +205,19 @@ def expose(database: Database | None, settings: Settings) -> bytes:
         scraped.register(DatabaseCollector(database, settings))
         parts.append(generate_latest(scraped))
     return b"".join(parts)
+
+
+def quantile(part: float, cumulative: Mapping[float, float]) -> float | None:
+    """A quantile from a cumulative histogram, interpolated within its bucket as Prometheus does."""
+    bounds = sorted(cumulative)
+    total = cumulative[bounds[-1]] if bounds else 0
+    if total <= 0:
+        return None
+    rank = part * total
+    for lower, upper in pairwise([0.0, *bounds]):
+        below = cumulative.get(lower, 0.0)
+        if cumulative[upper] >= rank:
+            if upper == float("inf"):
+                return lower
+            return lower + (upper - lower) * (rank - below) / max(cumulative[upper] - below, 1e-9)
+    return None

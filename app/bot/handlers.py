@@ -24,7 +24,7 @@ from app.db import Database, Transaction
 from app.domain import accounts, claims, gifts
 from app.errors import Reject, Retry
 from app.limits import Verdict
-from app.metrics import COMMANDS
+from app.metrics import COMMANDS, EFFECT_SECONDS
 from app.models import Gift, Job, Mention, Reply, User
 from app.repository import mentions, objects, users
 from app.repository import replies as stored_replies
@@ -153,6 +153,11 @@ class CommandHandler:
             answer, result = self._do(tx, prepared, user, voice)
         name = type(command).__name__.lower()
         tx.on_commit(lambda: COMMANDS.labels(name=name, result=result).inc())
+        tx.on_commit(
+            lambda: EFFECT_SECONDS.labels(priority=job.priority.name.lower()).observe(
+                replies.seconds_since(mention, job.priority)
+            )
+        )
         if answer is not None:
             replies.store(
                 tx,

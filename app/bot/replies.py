@@ -265,8 +265,14 @@ def _mentioned(facet: dict[str, Any]) -> list[str]:
 def _measure(job: Job, mention: Mention | None) -> None:
     REPLIES.labels(outcome="sent").inc()
     if mention is not None:
-        seconds = (utcnow() - mention.received_at).total_seconds() - _WANTED[job.priority]
-        REPLY_SECONDS.labels(priority=job.priority.name.lower()).observe(max(0.0, seconds))
+        REPLY_SECONDS.labels(priority=job.priority.name.lower()).observe(
+            seconds_since(mention, job.priority)
+        )
+
+
+def seconds_since(mention: Mention, priority: Priority) -> float:
+    """How long the mention has been here, without the delay its priority has on purpose."""
+    return max(0.0, (utcnow() - mention.received_at).total_seconds() - _WANTED[priority])
 
 
 # The delay that each priority has on purpose, in seconds.

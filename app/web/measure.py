@@ -12,10 +12,11 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.multiprocess import MultiProcessCollector
+
+from app.metrics import quantile
 
 WINDOW_SECONDS = 600
 _STEP_SECONDS = 5
@@ -79,22 +80,6 @@ def between(first: Totals, last: Totals) -> Recent:
         hit_rate=(last.hits - first.hits) / lookups if lookups > 0 else None,
         lookups=int(lookups),
     )
-
-
-def quantile(part: float, cumulative: Mapping[float, float]) -> float | None:
-    """A quantile from a cumulative histogram, interpolated within its bucket as Prometheus does."""
-    bounds = sorted(cumulative)
-    total = cumulative[bounds[-1]] if bounds else 0
-    if total <= 0:
-        return None
-    rank = part * total
-    for lower, upper in pairwise([0.0, *bounds]):
-        below = cumulative.get(lower, 0.0)
-        if cumulative[upper] >= rank:
-            if upper == float("inf"):
-                return lower
-            return lower + (upper - lower) * (rank - below) / max(cumulative[upper] - below, 1e-9)
-    return None
 
 
 def totals() -> Totals:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from app.web.measure import Totals, between, quantile
+from app.metrics import quantile
+from app.web.measure import Totals, between
 
 INFINITE = float("inf")
 
