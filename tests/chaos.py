@@ -246,7 +246,7 @@ def _deliver_again(
             facets=crowd.facets(),
             reply_root=None,
             reply_parent=None,
-            source="load",
+            source="firehose",
             indexed_at=now,
             received_at=now,
             deleted_at=None,

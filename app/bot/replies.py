@@ -255,7 +255,7 @@ def _read(conn: Connection, mention_uri: str) -> _Draft:
 
 def _may_be_too_new(mention: Mention) -> bool:
     """Whether the AppView may just not have read the mention yet; its notifications it has read."""
-    return mention.source != "notifications" and utcnow() - mention.received_at < _APPVIEW_LAG
+    return mention.source == "firehose" and utcnow() - mention.received_at < _APPVIEW_LAG
 
 
 def _mentioned(facet: dict[str, Any]) -> list[str]:
