@@ -14,6 +14,7 @@ from rich.status import Status
 
 from infra.engine.deploy import Done, Step
 from infra.engine.wire import Properties
+from infra.local.operations import CALM
 
 SIGNS = {
     "create": "[green]+[/]",
@@ -128,7 +129,7 @@ def drift(console: Console, found: Mapping[str, Mapping[str, Any] | None]) -> No
     bad = 0
     for name, state in found.items():
         condition = "missing" if state is None else state.get("state", "ready")
-        if condition not in ("ready", "succeeded"):
+        if condition not in CALM:
             bad += 1
             console.print(f" [yellow]~[/] [bold]{name}[/] is {condition}")
         elif state is not None and state.get("restarts"):

@@ -34,7 +34,9 @@ from infra.local.store import Record, Status, Store
 from infra.local.supervisor import Farewell, summon, watched
 
 __all__ = [
+    "CALM",
     "SECRET_OUTPUTS",
+    "SETTLED",
     "UNKNOWN",
     "Change",
     "Difference",
@@ -52,6 +54,15 @@ Progress = Callable[[str], None]
 
 SECRET_OUTPUTS: Final[Mapping[str, frozenset[str]]] = {"local:index:Secret": frozenset({"value"})}
 """Outputs that an engine has to keep secret, by resource type."""
+
+
+SETTLED: Final = frozenset({"ready", "succeeded", "parked"})
+"""States in which a resource is as it was asked to be."""
+
+CALM: Final = SETTLED | {"scaling"}
+"""States that need no repair: on its way after its pool was scaled, a process gets there itself."""
+
+_MOVING = frozenset({"initializing", "starting", "stopping", "stopped"})
 
 
 class Change(Enum):
@@ -142,7 +153,8 @@ def read(type_: str, name: str, root: str | Path) -> dict[str, Any] | None:
     """The live outputs, or None when there is no such resource.
 
     A process that has died has `state` "dead" and `pid` 0; one whose supervisor has died is
-    "unsupervised".
+    "unsupervised". One that its pool does not reach is "parked", and "scaling" on its way from or
+    to there.
     """
     store = Store(root)
     record = store.get(name)
@@ -162,7 +174,7 @@ def diff(type_: str, name: str, inputs: Mapping[str, Any]) -> Difference:
     keys = {key for key, value in inputs.items() if has_unknown(value)}
     if not keys:
         keys = set(changed(type_, record.inputs, inputs))
-    if not keys and record.type != SecretSpec.type and not _at_rest(store, record):
+    if not keys and record.type != SecretSpec.type and not _at_rest(store, record, CALM):
         keys = {"state"}
     return Difference(Change.UPDATE if keys else Change.NONE, tuple(sorted(keys)))
 
@@ -306,14 +318,14 @@ def _at_work(store: Store, record: Record) -> bool:
     return status.state not in ("failed", "backoff")
 
 
-def _at_rest(store: Store, record: Record) -> Status | None:
+def _at_rest(store: Store, record: Record, states: Collection[str] = SETTLED) -> Status | None:
     """The status when what the record asks for is there, as seen in one look: a supervisor that
     dies a moment later makes another status, which the next operation finds."""
     noted = _noted(store, record)
     if (noted.digest, noted.attempt) != (record.digest, record.attempt):
         return None
     status = _live(store, record, noted)
-    return status if status.state in ("ready", "succeeded") else None
+    return status if status.state in states else None
 
 
 def _noted(store: Store, record: Record) -> Status:
@@ -325,11 +337,22 @@ def _live(store: Store, record: Record, status: Status) -> Status:
     """The status as of now: it may have been written by a supervisor that is no more."""
     if record.type != ProcessSpec.type:
         return status
-    if status.pid and not procfs.lives(status.pid, status.birth):
+    gone = status.pid and not procfs.lives(status.pid, status.birth)
+    if _is_scaled(record, status) and not (gone and status.state == "starting") and watched(store):
+        return dataclasses.replace(status, state="scaling")
+    if gone:
         return dataclasses.replace(status, state="dead", pid=0)
-    if status.pid and not watched(store):
+    if (status.pid or status.state == "parked") and not watched(store):
         return dataclasses.replace(status, state="unsupervised")
     return status
+
+
+def _is_scaled(record: Record, status: Status) -> bool:
+    """Whether its pool may be what sets the process in motion."""
+    if status.state not in _MOVING:
+        return False
+    pool = cast(ProcessSpec, record.spec()).pool
+    return pool is not None and pool.ordinal > pool.least
 
 
 def _outputs(store: Store, record: Record, status: Status) -> dict[str, Any]:
@@ -362,11 +385,17 @@ def _foreseen(type_: str, name: str, inputs: Mapping[str, Any]) -> dict[str, Any
     places = {
         "folder": str(store.folder(name)) if known else UNKNOWN,
         "logPath": str(store.log(name)) if known else UNKNOWN,
-        "state": "succeeded" if type_ == TaskSpec.type else "ready",
+        "state": _foreseen_state(type_, inputs),
     }
     if type_ == TaskSpec.type:
         return {**places, "finishedAt": UNKNOWN}
     return {**places, "pid": UNKNOWN, "startedAt": UNKNOWN, "restarts": UNKNOWN}
+
+
+def _foreseen_state(type_: str, inputs: Mapping[str, Any]) -> str:
+    if type_ == TaskSpec.type:
+        return "succeeded"
+    return UNKNOWN if inputs.get("pool") else "ready"
 
 
 def _dissolve(store: Store) -> None:

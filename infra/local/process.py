@@ -26,6 +26,8 @@ STEADY_SECONDS = 0.3
 """A process without a probe is ready when it has lived this long."""
 PATIENCE = 5
 """A process that never became ready is restarted after so many times its ready timeout."""
+_LONG = 3600.0
+"""Seconds to sleep when only an alarm or a death matters."""
 
 
 class ProcessRunner(Runner):
@@ -39,6 +41,10 @@ class ProcessRunner(Runner):
         while not self.halted:
             record = self.record
             spec = cast(ProcessSpec, record.spec())
+            if self._surplus(spec):
+                self._park(record)
+                self.alarm.sleep(_LONG)
+                continue
             if self._pid and self.status.running != spec.running_digest():
                 self.halt()
             if record.attempt != attempt:
@@ -72,6 +78,25 @@ class ProcessRunner(Runner):
         self._forget_child()
         if not self.removing:
             self.show("stopped", pid=0, birth="", running="")
+
+    def _surplus(self, spec: ProcessSpec) -> bool:
+        """Whether the pool is too small at the moment to have this one."""
+        return spec.pool is not None and self.store.size(spec.pool) < spec.pool.ordinal
+
+    def _park(self, record: Record) -> None:
+        """Ends the process and tells that none is wanted; files and data stay."""
+        if self.status.state != "parked" or self._pid:
+            self.halt()
+        if self.halted:
+            return
+        if (self.status.state, self.status.attempt) != ("parked", record.attempt):
+            self.show(
+                "parked",
+                digest=record.digest,
+                attempt=record.attempt,
+                sequence=record.sequence,
+                last_error="",
+            )
 
     def meet(self, everyone: Collection[Seen]) -> None:
         """Remembers descendants: one that daemonises can cut every tie but this."""
@@ -154,7 +179,7 @@ class ProcessRunner(Runner):
     def _watch(self, record: Record, spec: ProcessSpec) -> bool:
         """Probes until something else is wanted (True) or the process has gone (False)."""
         began, failures, pause = time.monotonic(), 0, 0.05
-        while not self.halted and self.record == record:
+        while not self.halted and self.record == record and not self._surplus(spec):
             if self.status.state != "ready":
                 error = self._ask(spec, time.monotonic() - began)
                 if error is None:
@@ -167,7 +192,7 @@ class ProcessRunner(Runner):
                     if time.monotonic() - began > PATIENCE * spec.ready_timeout_seconds:
                         return self._replace(f"not ready: {error}")
             elif spec.ready is None:
-                pause = 3600.0
+                pause = _LONG
             elif time.monotonic() - began >= spec.liveness.interval_seconds:
                 error = self._ask(spec, STEADY_SECONDS)
                 failures = 0 if error is None else failures + 1

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -21,7 +21,7 @@ from pulumi.provider.experimental.provider import (
 
 from infra.local import operations
 from infra.local.errors import LocalError
-from infra.local.operations import SECRET_OUTPUTS, Change
+from infra.local.operations import CALM, SECRET_OUTPUTS, Change
 from infra.local.spec import changed, has_unknown
 from infra.local.values import Properties, plain, secret_texts, wrap
 
@@ -30,7 +30,6 @@ T = TypeVar("T")
 Report = Callable[[str, str], None]
 """Shows a message (second) at the resource with the URN (first)."""
 
-_GOOD_STATES = ("ready", "succeeded")
 _PARALLEL = 64  # creates that wait for readiness must not block others
 
 
@@ -66,7 +65,7 @@ class LocalProvider(protocol.Provider):
         if not has_unknown(new):
             # What another engine deployed meanwhile is still news to this engine's state.
             keys |= set(changed(own_type(request), _inputs_of(old, new), new))
-        if difference.change is Change.CREATE or old.get("state", "ready") not in _GOOD_STATES:
+        if difference.change is Change.CREATE or old.get("state", "ready") not in CALM:
             keys.add("state")
         return DiffResponse(
             changes=bool(keys),
@@ -90,7 +89,10 @@ class LocalProvider(protocol.Provider):
         found = await self._call(operations.read, own_type(request), request.name, root.value)
         if found is None:
             return ReadResponse(resource_id="")
-        known_pid = plain(request.properties).get("pid", found.get("pid"))
+        known = plain(request.properties)
+        if _only_scaled(known, found):
+            return ReadResponse(request.resource_id, request.properties, request.inputs)
+        known_pid = known.get("pid", found.get("pid"))
         if found.get("state") == "ready" and found.get("pid") != known_pid:
             found["state"] = "restarted"  # it died and is back: a drift that a refresh should show
         live = wrap(found, SECRET_OUTPUTS.get(own_type(request), ()))
@@ -131,6 +133,15 @@ class _Request(Protocol):
 def own_type(request: _Request) -> str:
     """The resource's own type; in a URN it follows those of its parents (`A$B$own`)."""
     return request.type.rsplit("$", 1)[-1]
+
+
+def _only_scaled(known: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
+    """Whether no more has happened than that a pool grew or shrank, which is no drift."""
+    return (
+        known.get("pool") is not None
+        and {known.get("state"), found["state"]} <= CALM
+        and known.get("restarts") == found["restarts"]
+    )
 
 
 def _inputs_of(state: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:

@@ -7,9 +7,12 @@ Wherever text is taken, `{folder}` stands for the process's own folder.
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pulumi
 from pulumi import Input, Output, ResourceOptions
+
+from infra.local.store import Store
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +70,25 @@ class Stop:
     timeout_seconds: Input[float] = 10
 
 
+@dataclass(frozen=True, kw_only=True)
+class Pool:
+    """A place among equal processes whose number somebody else decides while they run.
+
+    The process runs while the pool's size reaches its `ordinal` (from 1) and is "parked" otherwise.
+    The size is a number in the file `pool_size_file`, to be replaced atomically; without one it is
+    `least`. Changing it is no drift.
+    """
+
+    name: Input[str]
+    ordinal: Input[int]
+    least: Input[int] = 0
+
+
+def pool_size_file(root: Path, pool: str) -> Path:
+    """Where whoever scales the pool writes its size. The folder is there before any process."""
+    return Store(root).size_file(pool)
+
+
 class Secret(pulumi.CustomResource):
     """Random URL-safe text, made once and kept in the stack folder."""
 
@@ -121,6 +143,7 @@ class Process(pulumi.CustomResource):
         liveness: Liveness | None = None,
         stop: Stop | None = None,
         reload_signal: Input[str] | None = None,
+        pool: Pool | None = None,
         user_namespace: Input[bool] | None = None,
         triggers: Mapping[str, Input[str]] | None = None,
         opts: ResourceOptions | None = None,
@@ -138,6 +161,7 @@ class Process(pulumi.CustomResource):
             "liveness": liveness,
             "stop": stop,
             "reload_signal": reload_signal,
+            "pool": pool,
             "user_namespace": user_namespace,
             "triggers": triggers,
         }

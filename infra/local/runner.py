@@ -47,6 +47,10 @@ class Runner(ABC):
             self._record = record
             self.alarm.wake()
 
+    def look_again(self) -> None:
+        """What it depends on besides its record, such as the size of its pool, has changed."""
+        self.alarm.wake()
+
     def stop(self) -> None:
         """Asks to end the process and keep its data."""
         self._stopping = True

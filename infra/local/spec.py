@@ -106,6 +106,17 @@ class Stop(Model):
     timeout_seconds: Seconds = 10
 
 
+class Pool(Model):
+    """A place among equal processes, filled while the pool's size reaches `ordinal`.
+
+    The size is a number in the stack folder and nobody's input; while there is none it is `least`.
+    """
+
+    name: Annotated[str, Field(pattern=rf"^{NAME.pattern}$")]
+    ordinal: Annotated[int, Field(ge=1)]
+    least: Annotated[int, Field(ge=0)] = 0
+
+
 class Spec(Model):
     """What all resources have in common."""
 
@@ -147,6 +158,7 @@ class ProcessSpec(CommandSpec):
     liveness: Liveness = Liveness()
     stop: Stop = Stop()
     reload_signal: Signal | None = None
+    pool: Pool | None = None
 
     def running_digest(self) -> str:
         """Identifies what a running process cannot take over without a restart."""

@@ -5,6 +5,7 @@ root/                      0700
     status/NAME.json       what the supervisor sees
     run/NAME/              the process's folder, with its data
     logs/NAME.log[.N]
+    pools/NAME             the size of a pool of processes, written by whoever scales it
     lock                   held while desired/ changes
     supervisor.lock        held while a supervisor lives
     supervisor.log
@@ -23,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.local.errors import LocalError
-from infra.local.spec import AnySpec, parse
+from infra.local.spec import AnySpec, Pool, parse
 
 
 def now() -> str:
@@ -86,6 +87,7 @@ class Store:
         self._status = self.root / "status"
         self._run = self.root / "run"
         self._logs = self.root / "logs"
+        self._pools = self.root / "pools"
         self._lock = self.root / "lock"
 
     def exists(self) -> bool:
@@ -96,6 +98,24 @@ class Store:
 
     def log(self, name: str) -> Path:
         return self._logs / f"{name}.log"
+
+    def size_file(self, pool: str) -> Path:
+        return self._pools / pool
+
+    def size(self, pool: Pool) -> int:
+        """How many of the pool are wanted now; what is no number counts as no word."""
+        try:
+            return int(self.size_file(pool.name).read_text())
+        except (FileNotFoundError, ValueError):
+            return pool.least
+
+    def sizes(self) -> dict[str, str]:
+        """The pools' sizes as they are written, to notice a change."""
+        found = {}
+        for path in _children(self._pools):
+            with suppress(OSError):  # it may be half-made, and gone by now
+                found[path.name] = path.read_text()
+        return found
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -176,6 +196,7 @@ class Store:
         self.clean()
         if self.records() or self.traces():
             return False
+        shutil.rmtree(self._pools, ignore_errors=True)
         for folder in (self.desired, self._status, self._run, self._logs):
             with suppress(FileNotFoundError):
                 folder.rmdir()
@@ -195,7 +216,7 @@ class Store:
 
     def _make_folders(self) -> None:
         try:
-            for folder in (self.desired, self._status, self._run, self._logs):
+            for folder in (self.desired, self._status, self._run, self._logs, self._pools):
                 folder.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             raise _unwritable(self.root, error) from error

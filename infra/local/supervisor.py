@@ -40,6 +40,7 @@ class Supervisor:
         self._store = store
         self._children = Children()
         self._runners: dict[str, Runner] = {}
+        self._sizes: dict[str, str] = {}
         self._terminated = threading.Event()
 
     def run(self) -> None:
@@ -57,6 +58,7 @@ class Supervisor:
                 if (due or finished or news != seen) and self._converge() and self._dissolved():
                     return
                 seen = news
+                self._notice_sizes()
             except (LocalError, OSError) as error:
                 log(str(error))
             if due:
@@ -64,6 +66,13 @@ class Supervisor:
                 chores = time.monotonic()
             self._terminated.wait(POLL_SECONDS)
         self._stop_everything()
+
+    def _notice_sizes(self) -> None:
+        sizes = self._store.sizes()
+        if sizes != self._sizes:
+            self._sizes = sizes
+            for runner in self._runners.values():
+                runner.look_again()
 
     def _converge(self) -> bool:
         """Hands out what is wanted. True when nothing is left to watch over."""

@@ -38,6 +38,10 @@ GOOD = {"root": "/srv/stack", "command": ["sleep", "1"]}
         ({"stop": {"timeoutSeconds": 0}}, "stop.timeoutSeconds"),
         ({"readyTimeoutSeconds": -1}, "readyTimeoutSeconds"),
         ({"userNamespace": "yes"}, "userNamespace"),
+        ({"pool": {"name": "workers"}}, "pool.ordinal"),
+        ({"pool": {"name": "workers", "ordinal": 0}}, "pool.ordinal"),
+        ({"pool": {"name": "../workers", "ordinal": 1}}, "pool.name"),
+        ({"pool": {"name": "workers", "ordinal": 1, "least": -1}}, "pool.least"),
     ],
 )
 def test_bad_input_is_refused_with_the_path_of_the_property(
