@@ -72,9 +72,12 @@ class Visitor:
         self._port = port
         self._source = (source, 0) if source else None
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self.head = b""
+        """Status line and headers of the last answer, in lower case; empty where there is none."""
 
     async def get(self, path: str, headers: str = "") -> int | str:
         """The status, or why there is none. `headers` are lines that end with CRLF."""
+        self.head = b""
         request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n".encode()
         try:
             async with asyncio.timeout(PATIENCE):
@@ -95,7 +98,7 @@ class Visitor:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes
     ) -> int:
         writer.write(request)
-        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        self.head = head = (await reader.readuntil(b"\r\n\r\n")).lower()
         length = head.find(b"content-length:")
         if length >= 0:
             await reader.readexactly(int(head[length + 15 : head.index(b"\r", length)]))
