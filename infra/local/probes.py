@@ -18,7 +18,7 @@ def ask(probe: Probe, execute: Execute, timeout: float = 3) -> str | None:
     if probe.http is not None:
         return _http(probe.http, timeout)
     if probe.tcp is not None:
-        return _tcp(probe.tcp, probe.send, probe.expect, timeout)
+        return _tcp(probe, probe.tcp, timeout)
     return _exec(probe.exec or [], execute, timeout)
 
 
@@ -41,14 +41,14 @@ def _http(url: str, timeout: float) -> str | None:
         return f"{url}: {getattr(error, 'reason', error)}"
 
 
-def _tcp(port: int, send: str | None, expect: str | None, timeout: float) -> str | None:
+def _tcp(probe: Probe, port: int, timeout: float) -> str | None:
     deadline = time.monotonic() + timeout
     answer = b""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=timeout) as connection:
-            if send:
-                connection.sendall(send.encode())
-            while expect and not re.search(expect, answer.decode(errors="replace")):
+            if probe.send:
+                connection.sendall(probe.send.encode())
+            while probe.expect and not re.search(probe.expect, answer.decode(errors="replace")):
                 connection.settimeout(max(0.01, deadline - time.monotonic()))
                 received = connection.recv(4096)
                 if not received:
@@ -56,6 +56,8 @@ def _tcp(port: int, send: str | None, expect: str | None, timeout: float) -> str
                 answer += received
     except TimeoutError:
         return f"port {port} does not answer within {timeout:g} s"
+    except ConnectionRefusedError as error:
+        return None if probe.or_closed else f"port {port}: {error.strerror}"
     except OSError as error:
         return f"port {port}: {error.strerror or error}"
     return None

@@ -5,7 +5,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import cast
@@ -14,8 +14,9 @@ from infra.local import probes, procfs
 from infra.local.errors import LocalError
 from infra.local.ports import refuse_held
 from infra.local.procfs import Seen
+from infra.local.pulse import Pulse
 from infra.local.runner import Runner, log
-from infra.local.spec import Initialize, ProcessSpec, Stop
+from infra.local.spec import Initialize, Probe, ProcessSpec, Stop
 from infra.local.store import Record, now
 from infra.local.workshop import Backoff, Event, explain
 
@@ -178,41 +179,50 @@ class ProcessRunner(Runner):
 
     def _watch(self, record: Record, spec: ProcessSpec) -> bool:
         """Probes until something else is wanted (True) or the process has gone (False)."""
-        began, failures, pause = time.monotonic(), 0, 0.05
+        began, pause = time.monotonic(), 0.05
+        pulse = Pulse(
+            spec.liveness, 0 if self.status.state == "ready" else spec.ready_timeout_seconds
+        )
         while not self.halted and self.record == record and not self._surplus(spec):
             if self.status.state != "ready":
-                error = self._ask(spec, time.monotonic() - began)
+                error = self._not_ready(spec, time.monotonic() - began)
                 if error is None:
                     self.show("ready", last_error="")
-                    began, pause = time.monotonic(), spec.liveness.interval_seconds
                 else:
                     if error != self.status.last_error:
                         self.show("starting", last_error=error)
                     pause = min(0.5, pause * 1.5)
-                    if time.monotonic() - began > PATIENCE * spec.ready_timeout_seconds:
-                        return self._replace(f"not ready: {error}")
-            elif spec.ready is None:
+                    waited = time.monotonic() - began
+                    if not spec.liveness.probes and waited > PATIENCE * spec.ready_timeout_seconds:
+                        return self._replace(spec, f"not ready: {error}")
+            if self.status.state == "ready":
                 pause = _LONG
-            elif time.monotonic() - began >= spec.liveness.interval_seconds:
-                error = self._ask(spec, STEADY_SECONDS)
-                failures = 0 if error is None else failures + 1
-                if failures >= spec.liveness.failures:
-                    return self._replace(f"no longer answers: {error}")
-                began = time.monotonic()
-                pause = spec.liveness.interval_seconds
-            else:
-                pause = spec.liveness.interval_seconds - (time.monotonic() - began)
+            if signs := self._signs_of_life(spec):
+                if not pulse.pause and pulse.lost(error := self._first_failure(spec, signs)):
+                    return self._replace(spec, f"no longer answers: {error}")
+                pause = min(pause, pulse.pause)
             if self.alarm.sleep(pause, self._pid) is Event.DIED:
                 return self._bury()
         return True
 
-    def _ask(self, spec: ProcessSpec, age: float) -> str | None:
+    def _signs_of_life(self, spec: ProcessSpec) -> Sequence[Probe]:
+        """What has to succeed at the moment for the process to be left alone."""
+        if spec.liveness.probes or spec.ready is None:
+            return spec.liveness.probes
+        return [spec.ready] if self.status.state == "ready" else []
+
+    def _first_failure(self, spec: ProcessSpec, probes_: Sequence[Probe]) -> str | None:
+        errors = (self._ask(spec, probe) for probe in probes_)
+        return next((error for error in errors if error is not None), None)
+
+    def _not_ready(self, spec: ProcessSpec, age: float) -> str | None:
         if spec.ready is None:
             return None if age >= STEADY_SECONDS else "just started"
+        return self._ask(spec, spec.ready)
+
+    def _ask(self, spec: ProcessSpec, probe: Probe) -> str | None:
         timeout = min(3.0, max(0.5, spec.liveness.interval_seconds))
-        filled = spec.ready.model_copy(
-            update={"http": spec.ready.http and self.workshop.fill(spec.ready.http)}
-        )
+        filled = probe.model_copy(update={"http": probe.http and self.workshop.fill(probe.http)})
         try:
             return probes.ask(
                 filled, lambda argv, limit: self.workshop.probe(spec, argv, limit), timeout
@@ -220,18 +230,21 @@ class ProcessRunner(Runner):
         except LocalError as error:
             return str(error)
 
-    def _replace(self, reason: str) -> bool:
+    def _replace(self, spec: ProcessSpec, reason: str) -> bool:
         """Ends a process that does not do its work, so that another is started."""
         log(f"{self.name}: {reason}; restarting it")
+        if spec.liveness.kill:
+            self._signal("SIGKILL")
+            return self._bury(reason)
         self.halt()
         self.show("backoff", last_error=reason, restarts=self.status.restarts + 1)
         return False
 
-    def _bury(self) -> bool:
+    def _bury(self, reason: str = "") -> bool:
         status = self.workshop.wait(self._child) if self._child else None
         self._sweep()
         self._forget_child()
-        reason = explain(status)
+        reason = reason or explain(status)
         log(f"{self.name}: {reason}")
         self.show(
             "backoff",

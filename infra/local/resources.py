@@ -37,11 +37,15 @@ class HttpProbe:
 
 @dataclass(frozen=True, kw_only=True)
 class TcpProbe:
-    """Ready when the port on 127.0.0.1 accepts and, after `send`, answers what `expect` matches."""
+    """Ready when the port on 127.0.0.1 accepts and, after `send`, answers what `expect` matches.
+
+    With `or_closed` a port where nobody listens is fine as well: only silence is not.
+    """
 
     tcp: Input[int]
     send: Input[str] | None = None
     expect: Input[str] | None = None
+    or_closed: Input[bool] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,10 +60,18 @@ Probe = HttpProbe | TcpProbe | ExecProbe
 
 @dataclass(frozen=True, kw_only=True)
 class Liveness:
-    """How often the ready probe is repeated, and how many failures in a row mean a restart."""
+    """How often the process is probed, and how many failures in a row mean a restart.
+
+    The ready probe is repeated, or else all of `probes` are asked. Those decide alone, also while
+    the process is not ready: from their first success on, or else when `ready_timeout_seconds` have
+    passed. So a process may take its time to be ready again, as long as it shows signs of life.
+    With `kill` it is not asked to stop first, and all it started is killed with it.
+    """
 
     interval_seconds: Input[float] = 5
     failures: Input[int] = 6
+    probes: Sequence[Probe] | None = None
+    kill: Input[bool] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -85,20 +85,23 @@ class Probe(Model):
     tcp: Port | None = None
     send: str | None = None
     expect: Pattern | None = None
+    or_closed: bool = False
     exec: Command | None = None
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
         if [self.http, self.tcp, self.exec].count(None) != 2:
             raise ValueError("needs exactly one of http, tcp and exec")
-        if self.tcp is None and (self.send or self.expect):
-            raise ValueError("send and expect go with tcp only")
+        if self.tcp is None and (self.send or self.expect or self.or_closed):
+            raise ValueError("send, expect and orClosed go with tcp only")
         return self
 
 
 class Liveness(Model):
     interval_seconds: Seconds = 5
     failures: Annotated[int, Field(ge=1)] = 6
+    probes: list[Probe] = []
+    kill: bool = False
 
 
 class Stop(Model):

@@ -43,6 +43,30 @@ def test_a_stopped_process_is_replaced(stack: Stack) -> None:
     assert procfs.look(first["pid"]) is None
 
 
+def test_a_process_with_signs_of_life_is_left_alone_while_it_is_not_ready(stack: Stack) -> None:
+    port = free_port()
+    first = stack.process(
+        "member",
+        *(sys.executable, "-m", "http.server", "--bind", "127.0.0.1", str(port)),
+        ready={"exec": ["test", "-e", "{folder}/ready"]},
+        files={"ready": ""},
+        readyTimeoutSeconds=5,
+        liveness={
+            "intervalSeconds": 0.2,
+            "failures": 2,
+            "probes": [{"http": f"http://127.0.0.1:{port}/"}],
+            "kill": True,
+        },
+        stop={"timeoutSeconds": 30},
+    )
+    (Path(first["folder"]) / "ready").unlink()
+    time.sleep(1.5)
+    assert stack.read("member")["restarts"] == 0
+    os.kill(first["pid"], signal.SIGSTOP)  # killed, it needs no time to stop
+    eventually(lambda: stack.read("member")["restarts"] == 1, seconds=10)
+    eventually(lambda: stack.read("member")["pid"] not in (0, first["pid"]))
+
+
 def test_processes_outlive_a_killed_supervisor_and_the_next_adopts_them(stack: Stack) -> None:
     port = free_port()
     first = stack.server("web", port)

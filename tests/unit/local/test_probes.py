@@ -67,6 +67,14 @@ def test_nothing_listening_is_not_ready() -> None:
     assert ask(Probe(http=f"http://127.0.0.1:{port}/"), _never)
 
 
+def test_nothing_listening_is_fine_where_only_silence_is_not() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        silent = Probe.model_validate({"tcp": port, "expect": "R", "orClosed": True})
+        assert ask(silent, _never, timeout=0.1) == f"port {port} does not answer within 0.1 s"
+    assert ask(silent, _never) is None
+
+
 def test_tcp_without_expectation_is_ready_when_it_accepts() -> None:
     with _answering() as port:
         assert ask(Probe(tcp=port), _never) is None
