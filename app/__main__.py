@@ -130,6 +130,36 @@ def worker(context: click.Context) -> None:
         worker.run(stop)
 
 
+@main.command()
+@click.pass_context
+def autoscaler(context: click.Context) -> None:
+    """Decide how many workers run: more while jobs wait, fewer when it is calm. One process."""
+    from app.autoscaling.controller import REQUIRED, Controller
+    from app.db import Database
+    from app.health import HealthServer
+
+    settings: Settings = context.obj().require(*REQUIRED)
+    stop = _stop_on_signals()
+    with ExitStack() as stack:
+        database = stack.enter_context(Database.open(settings))
+        stack.enter_context(HealthServer(settings, database, port=settings.metrics_port or 0))
+        Controller(database, settings).run(stop)
+
+
+@main.command()
+@click.pass_context
+def monitor(context: click.Context) -> None:
+    """Watch the other processes and servers, and judge on METRICS_PORT how they do."""
+    settings: Settings = context.obj().require("metrics_port")
+    from app.monitor.server import Server
+    from app.monitor.watch import Monitor
+
+    stop = _stop_on_signals()
+    watching = Monitor(settings)
+    with Server(watching, settings.host, settings.metrics_port or 0):
+        watching.run(stop)
+
+
 def _stop_on_signals() -> threading.Event:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

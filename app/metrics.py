@@ -114,6 +114,14 @@ REDIS_FAILURES = Counter(
     "etcetera_redis_failures", "Times that Redis was given up, by user.", ["user"]
 )
 
+# Autoscaler
+AUTOSCALER_WORKERS = Gauge(
+    "etcetera_autoscaler_workers", "Workers wanted, and the bounds of that.", ["kind"]
+)
+AUTOSCALER_DECISIONS = Counter(
+    "etcetera_autoscaler_decisions", "Decisions, one a second.", ["direction", "reason"]
+)
+
 # Web, cache, database
 WEB_SECONDS = Histogram(
     "etcetera_web_request_seconds",

@@ -7,6 +7,7 @@ the Bluesky account) is optional here and demanded with `Settings.require`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
@@ -16,6 +17,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    Json,
     SecretStr,
     ValidationError,
     model_validator,
@@ -34,6 +36,9 @@ FIXES = {
     "bluesky_handle": "set the bot's handle without @, such as etcetera.exchange",
     "bluesky_password": "set an app password of the bot's account",
     "bluesky_ingest": "set notifications or firehose",
+    "monitor_targets": 'set JSON such as {"web": "http://127.0.0.1:8201/metrics"}',
+    "monitor_objectives": 'set JSON such as {"page_p95_seconds": 1.0}',
+    "autoscaler_size_file": "set the file that tells how many workers are wanted",
     "log_format": "set json or console",
     "log_level": "set debug, info, warning or error",
 }
@@ -107,6 +112,18 @@ class Settings(BaseModel):
     # Of what commits invalidate anyway: how old it can become when one could not tell the cache.
     cache_seconds: Annotated[float, Field(ge=0)] = 600.0
     lease_seconds: Annotated[float, Field(ge=1)] = 30.0
+    autoscaler_least: Annotated[int, Field(ge=0)] | None = None
+    autoscaler_most: Annotated[int, Field(ge=1)] | None = None
+    autoscaler_oldest_seconds: Annotated[float, Field(gt=0)] | None = None
+    autoscaler_jobs_per_worker: Annotated[int, Field(ge=1)] | None = None
+    autoscaler_calm_seconds: Annotated[float, Field(ge=0)] | None = None
+    autoscaler_accounts: Annotated[int, Field(ge=1)] = 1  # of the bot, each with a write budget
+    autoscaler_size_file: Path | None = None
+    # The monitor: metrics endpoints and limits by name, and the site it tries as people do.
+    monitor_targets: Json[dict[str, WebUrl]] = {}
+    monitor_objectives: Json[dict[str, float]] = {}
+    monitor_site: WebUrl | None = None
+    monitor_seconds: Annotated[float, Field(ge=0.1, le=60)] = 5.0
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = (
         "info"
     )
@@ -117,6 +134,12 @@ class Settings(BaseModel):
     def _later_phases(self) -> Self:
         if self.replica_urls and self.phase < 2:
             raise ValueError("REPLICA_URLS: read replicas begin with phase 2; leave it empty")
+        return self
+
+    @model_validator(mode="after")
+    def _bounds_in_order(self) -> Self:
+        if (self.autoscaler_least or 0) > (self.autoscaler_most or self.autoscaler_least or 0):
+            raise ValueError("AUTOSCALER_LEAST is more than AUTOSCALER_MOST; swap them")
         return self
 
     @classmethod

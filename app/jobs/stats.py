@@ -33,8 +33,9 @@ class Stats:
     done: int
 
 
-def stats(conn: Connection) -> Stats:
-    levels = tuple(
+def levels(conn: Connection) -> tuple[Level, ...]:
+    """Open jobs by lane and priority."""
+    return tuple(
         Level(
             Lane(row["lane"]),
             Priority(row["priority"]),
@@ -45,4 +46,7 @@ def stats(conn: Connection) -> Stats:
         )
         for row in SQL.depth(conn)
     )
-    return Stats(levels, dead=SQL.dead_count(conn), done=SQL.done_count(conn, seconds=3600))
+
+
+def stats(conn: Connection) -> Stats:
+    return Stats(levels(conn), dead=SQL.dead_count(conn), done=SQL.done_count(conn, seconds=3600))

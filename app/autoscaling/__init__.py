@@ -1,0 +1,1 @@
+"""How many workers run: decided from the queue, brought about by whoever reads the number."""
