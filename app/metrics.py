@@ -138,6 +138,21 @@ DATABASE_WAIT_SECONDS = Histogram(
 DATABASE_TIMEOUTS = Counter(
     "etcetera_database_timeouts", "Times that no database connection came free in time."
 )
+READS = Counter(
+    "etcetera_reads", "Reads that a replica may answer (those of pages), by who did.", ["role"]
+)
+REPLICA_LAG = Gauge(
+    "etcetera_replica_lag_seconds",
+    "For how long a server has lacked something that the primary had; 0 for the primary.",
+    ["server"],
+    multiprocess_mode="livemax",
+)
+REPLICA_FRESH = Gauge(
+    "etcetera_replica_fresh",
+    "1 while a server answers and has what the primary has.",
+    ["server"],
+    multiprocess_mode="livemin",
+)
 
 
 class DatabaseCollector(Collector):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
+import psycopg
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -23,12 +24,13 @@ from pydantic import (
     model_validator,
 )
 
+from app import hosts
 from app.errors import SettingsError
 
 FIXES = {
     "phase": "set a phase from 0 to 3",
     "database_url": "set postgresql://user:password@host:port/database",  # pragma: allowlist secret
-    "replica_urls": "separate the URLs with commas, each written as DATABASE_URL is",
+    "replica_urls": "separate the URLs with commas, each of one server, written as DATABASE_URL is",
     "redis_url": "set redis://:password@host:port/0 (or rediss://), or leave it out in phase 0",
     "public_url": "set the address people open, such as https://etcetera.exchange",
     "secret_key": "set at least 32 random characters, e.g. from `openssl rand -hex 32`",
@@ -61,6 +63,25 @@ def _url(schemes: tuple[str, ...]) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _postgres(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
+    if not text.startswith(("postgresql://", "postgres://")):
+        raise ValueError("is not a URL starting with postgresql:// or postgres://")
+    try:
+        named = hosts.names(text)
+    except psycopg.ProgrammingError:  # its text repeats the URL
+        raise ValueError("is not a URL that libpq understands") from None
+    if any(name.startswith(":") for name in named):
+        raise ValueError("names no host")
+    return value
+
+
+def _one_server(value: SecretStr) -> SecretStr:
+    if len(hosts.names(value.get_secret_value())) > 1:
+        raise ValueError("has a URL with several hosts")
+    return value
+
+
 def _split(value: object) -> object:
     if isinstance(value, str):
         return tuple(part for part in (piece.strip() for piece in value.split(",")) if part)
@@ -72,7 +93,8 @@ def _lower(value: object) -> object:
 
 
 Port = Annotated[int, Field(ge=1, le=65535)]
-PostgresUrl = Annotated[SecretStr, _url(("postgresql", "postgres"))]
+PostgresUrl = Annotated[SecretStr, AfterValidator(_postgres)]
+ReplicaUrl = Annotated[PostgresUrl, AfterValidator(_one_server)]
 RedisUrl = Annotated[SecretStr, _url(("redis", "rediss"))]
 WebUrl = Annotated[
     str, _url(("http", "https")), AfterValidator(lambda value: str(value).rstrip("/"))
@@ -86,7 +108,7 @@ class Settings(BaseModel):
 
     phase: Annotated[int, Field(ge=0, le=3)]
     database_url: PostgresUrl
-    replica_urls: Annotated[tuple[PostgresUrl, ...], BeforeValidator(_split)] = ()
+    replica_urls: Annotated[tuple[ReplicaUrl, ...], BeforeValidator(_split)] = ()
     redis_url: RedisUrl | None = None
     public_url: WebUrl
     secret_key: Annotated[SecretStr, Field(min_length=32)]

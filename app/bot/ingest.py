@@ -15,7 +15,7 @@ from psycopg_pool import PoolTimeout
 from app.bot.bluesky import Bluesky
 from app.bot.firehose import Firehose
 from app.bot.notifications import Notifications
-from app.db import Connection, Database
+from app.db import Connection, Database, watched
 from app.errors import EtceteraError, Reject, Retry
 from app.health import PULSE
 from app.repository import cursors
@@ -93,12 +93,14 @@ class Leader:
     def _acquire(self) -> bool:
         try:
             if self._conn is None or self._conn.closed:
-                self._conn = psycopg.connect(
-                    self._url,
-                    autocommit=True,
-                    row_factory=dict_row,
-                    connect_timeout=5,
-                    application_name="etcetera ingest lead",
+                self._conn = watched(
+                    psycopg.connect(
+                        self._url,
+                        autocommit=True,
+                        row_factory=dict_row,
+                        connect_timeout=2,
+                        application_name="etcetera ingest lead",
+                    )
                 )
             self._checked = time.monotonic()
             return cursors.lead(self._conn)

@@ -9,6 +9,7 @@ import psycopg
 import structlog
 from psycopg.sql import SQL, Identifier
 
+from app.db import watched
 from app.models import Lane
 
 log = structlog.get_logger(__name__)
@@ -26,14 +27,16 @@ def pause(next_due: float | None) -> float:
 
 def listen(url: str, lane: Lane) -> psycopg.Connection:
     """A connection that hears about new jobs of a lane. Raises psycopg.OperationalError."""
-    conn = psycopg.connect(
-        url,
-        autocommit=True,
-        connect_timeout=3,
-        application_name="etcetera wakeup",
-        keepalives_idle=5,
-        keepalives_interval=2,
-        keepalives_count=3,
+    conn = watched(
+        psycopg.connect(
+            url,
+            autocommit=True,
+            connect_timeout=3,
+            application_name="etcetera wakeup",
+            keepalives_idle=5,
+            keepalives_interval=2,
+            keepalives_count=3,
+        )
     )
     conn.execute(SQL("LISTEN {}").format(Identifier(f"jobs_{lane}")))
     return conn

@@ -1,14 +1,19 @@
 """Alembic's entry: runs the revisions on one connection, in one transaction."""
 
+import psycopg
 from alembic import context
 from sqlalchemy import create_engine, pool, text
-from sqlalchemy.engine import make_url
 
 # Any constant will do, as long as nobody else uses it on this database.
 LOCK = 0x45_74_63_65_74_65_72_61
 
-url = make_url(context.config.attributes["database_url"]).set(drivername="postgresql+psycopg")
-engine = create_engine(url, poolclass=pool.NullPool)
+url = context.config.attributes["database_url"]
+# libpq reads the URL, which may name several servers; SQLAlchemy knows of one.
+engine = create_engine(
+    "postgresql+psycopg://",
+    creator=lambda: psycopg.connect(url, connect_timeout=5),
+    poolclass=pool.NullPool,
+)
 
 with engine.connect() as connection:
     context.configure(connection=connection, transaction_per_migration=False)
