@@ -6,9 +6,11 @@ import pulumi
 
 from components.bluesky import Bluesky, BlueskyArgs
 from components.edge import Edge, EdgeArgs
+from components.monitoring import Monitoring, MonitoringArgs
 from components.postgres import Postgres, PostgresArgs
 from components.redis import Redis, RedisArgs
 from components.workload import Workload, WorkloadArgs
+from infra.phases import Objectives
 from infra.preflight import PreflightError, check
 from infra.stack import ConfigError, Stack
 
@@ -62,6 +64,24 @@ app = Workload(
 edge = Edge("edge", EdgeArgs(upstream=app.outputs.upstream), target)
 
 web_url = edge.outputs.url
+metrics = dict(app.outputs.metrics)
+
+# A phase that has something to reach is watched.
+if phase.objectives != Objectives():
+    monitor = Monitoring(
+        "monitor",
+        MonitoringArgs(
+            phase=phase,
+            database=database.outputs,
+            redis=redis.outputs if redis else None,
+            targets=dict(metrics),
+            site=web_url,
+            public_url=stack.public_url,
+        ),
+        target,
+    )
+    metrics["monitor"] = monitor.outputs.metrics
+
 pulumi.export("phase", phase.number)
 pulumi.export("target", target.name)
 pulumi.export("web_url", web_url)
@@ -72,5 +92,5 @@ pulumi.export("database_url", database.outputs.url)
 pulumi.export("reader_url", database.outputs.reader_url)
 pulumi.export("replica_urls", database.outputs.replica_urls)
 pulumi.export("redis_url", redis.outputs.url if redis else pulumi.Output.secret(""))
-pulumi.export("endpoints", {**bluesky.outputs.endpoints, "metrics": app.outputs.metrics})
+pulumi.export("endpoints", {**bluesky.outputs.endpoints, "metrics": metrics})
 pulumi.export("slo", {k: v for k, v in asdict(phase.objectives).items() if v is not None})

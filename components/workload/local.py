@@ -14,7 +14,7 @@ REPOSITORY = Path(__file__).parents[2]
 PYTHON = str(Path(sys.prefix) / "bin" / "python")
 
 
-def _app(role: str) -> list[str]:
+def app_command(role: str) -> list[str]:
     return [PYTHON, "-m", "app", role]
 
 
@@ -51,16 +51,16 @@ def build(
     migrated = Task(
         f"{name}-migrations",
         root=root,
-        command=_app("migrate"),
+        command=app_command("migrate"),
         environment=common,
-        triggers={"schema": _fingerprint(REPOSITORY / "app" / "migrations")},
+        triggers={"schema": fingerprint(REPOSITORY / "app" / "migrations")},
         opts=opts,
     )
     after_migrations = pulumi.ResourceOptions.merge(
         opts, pulumi.ResourceOptions(depends_on=[migrated])
     )
     # A process runs the code it started with; new code is a change that `up` rolls out.
-    code = {"code": _fingerprint(REPOSITORY / "app")}
+    code = {"code": fingerprint(REPOSITORY / "app")}
 
     def process(
         process_name: str,
@@ -72,7 +72,7 @@ def build(
         return Process(
             process_name,
             root=root,
-            command=_app(role),
+            command=app_command(role),
             environment=environment,
             ports=[port],
             ready=HttpProbe(http=f"http://127.0.0.1:{port}/readyz"),
@@ -141,7 +141,7 @@ def build(
     )
 
 
-def _fingerprint(folder: Path) -> str:
+def fingerprint(folder: Path) -> str:
     """A hash over the files of a folder, blind to caches and modification times."""
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*")):

@@ -16,6 +16,7 @@ from components.base import Component, UnsupportedTargetError
 from components.bluesky import Account, Bluesky, BlueskyArgs
 from components.bluesky.ports import BlueskyOutputs
 from components.edge import Edge, EdgeArgs
+from components.monitoring import Monitoring, MonitoringArgs
 from components.postgres import Postgres, PostgresArgs
 from components.postgres.ports import PostgresOutputs
 from components.redis import Redis, RedisArgs
@@ -46,12 +47,25 @@ def workload_args() -> WorkloadArgs:
         redis=RedisOutputs(url=pulumi.Output.secret(f"redis://:{SENTINEL}@h:1")),
         bluesky=BlueskyOutputs(
             url=known("http://pds"),
+            address=known("http://pds"),
             handle=known("bot.test"),
             password=pulumi.Output.secret(SENTINEL),
         ),
         public_url="http://site",
         operator="operator@example.com",
         ingest="notifications",
+    )
+
+
+def monitoring_args() -> MonitoringArgs:
+    app = workload_args()
+    return MonitoringArgs(
+        phase=PHASE,
+        database=app.database,
+        redis=app.redis,
+        targets={"web": known("http://web/metrics")},
+        site=known("http://site"),
+        public_url="http://site",
     )
 
 
@@ -77,6 +91,7 @@ COMPONENTS: dict[str, tuple[type[Component[Any, Any]], str, Callable[[], Any]]] 
         lambda: BlueskyArgs(Account("https://pds", "b.test", pulumi.Output.secret(SENTINEL))),
     ),
     "workload": (Workload, "app", workload_args),
+    "monitoring": (Monitoring, "monitor", monitoring_args),
     "edge": (Edge, "edge", lambda: EdgeArgs(upstream="127.0.0.1:1")),
 }
 

@@ -1,0 +1,12 @@
+"""Monitoring: watches all other parts of a stack and tells whether it reaches its objectives."""
+
+from components.base import Component
+from components.monitoring import local
+from components.monitoring.ports import MonitoringArgs, MonitoringOutputs
+
+__all__ = ["Monitoring", "MonitoringArgs", "MonitoringOutputs"]
+
+
+class Monitoring(Component[MonitoringArgs, MonitoringOutputs]):
+    token = "etcetera:monitoring:Monitoring"  # noqa: S105
+    backends = {"local": local.build}  # noqa: RUF012

@@ -1,0 +1,33 @@
+"""What every monitoring backend takes and gives."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+
+from components.postgres.ports import PostgresOutputs
+from components.redis.ports import RedisOutputs
+from infra.phases import Phase
+
+
+@dataclass(frozen=True)
+class MonitoringArgs:
+    """`targets` are Prometheus endpoints by name. `site` is tried as people do.
+
+    `public_url` is what the site calls itself, which need not be reached from here.
+    """
+
+    phase: Phase
+    database: PostgresOutputs
+    redis: RedisOutputs | None
+    targets: Mapping[str, pulumi.Output[str]]
+    site: pulumi.Output[str]
+    public_url: str
+
+
+@dataclass(frozen=True)
+class MonitoringOutputs:
+    """`url` tells verdicts (`/slo`) and is known once everything was looked at; see app/monitor."""
+
+    url: pulumi.Output[str]
+    metrics: pulumi.Output[str]
