@@ -111,7 +111,11 @@ class StackConfig(BaseModel):
         description="contact shown on the site; use an e-mail address or a Bluesky handle",
     )
     workers: int | None = Field(
-        default=None, ge=1, le=10, description="worker processes; use 1..10, or leave it out"
+        default=None,
+        ge=1,
+        le=10,
+        description="worker processes, whatever there is to do; use 1..10, or leave it out for "
+        "the phase's number, from phase 2 on as many as the queue needs",
     )
 
     database_url: Annotated[SecretStr, _url("postgresql", "postgres")] | None = Field(
@@ -160,6 +164,10 @@ class StackConfig(BaseModel):
         default=None,
         description="folder with initdb and postgres, such as /usr/lib/postgresql/17/bin; "
         "leave it out for the bundled ones",
+    )
+    etcd_binary: AbsolutePath | None = Field(
+        default=None,
+        description="an etcd (from phase 2, for PostgreSQL); leave it out for the bundled one",
     )
     redis_binary: AbsolutePath | None = Field(
         default=None,

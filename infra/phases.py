@@ -45,13 +45,15 @@ class Scaling:
     """When workers are added and taken away, between `WorkloadSize.workers` and `maximum`.
 
     One more when the oldest due job waits longer than `oldest_seconds` or when more than
-    `jobs_per_worker` are due for each; one less after `calm_seconds` without either.
+    `jobs_per_worker` are due for each; one less after `calm_seconds` without either. `pool` are
+    connections of the process that decides.
     """
 
     maximum: int
     oldest_seconds: float
     jobs_per_worker: int
     calm_seconds: float
+    pool: int = 3
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ class WorkloadSize:
             self.web_processes * self.web_pool
             + self.most_workers * self.worker_pool
             + self.ingest_pool
+            + (self.scaling.pool if self.scaling else 0)
         )
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Self
+from urllib.parse import urlsplit
 
 import pulumi
 from pulumi.runtime.config import CONFIG
@@ -45,7 +46,9 @@ class Stack:
     def workload(self) -> WorkloadSize:
         """The phase's workload, with what the stack file sets otherwise."""
         size = self.phase.workload
-        return size if self.config.workers is None else replace(size, workers=self.config.workers)
+        if self.config.workers is None:
+            return size
+        return replace(size, workers=self.config.workers, scaling=None)
 
     @cached_property
     def target(self) -> Target:
@@ -54,6 +57,7 @@ class Stack:
             port_base=self.config.port_base or 8000 + 100 * self.config.phase,
             binaries=Binaries(
                 postgres=self.config.postgres_binaries,
+                etcd=self.config.etcd_binary,
                 redis=self.config.redis_binary,
                 nginx=self.config.nginx_binary,
                 node=self.config.node_binary,
@@ -75,7 +79,8 @@ class Stack:
     @property
     def bluesky_limits(self) -> bool:
         """Whether the write limits of bsky.social apply; they always do outside this machine."""
-        return self.config.bluesky_limits == "on" or self.bluesky_account is not None
+        elsewhere = self.config.bluesky_url is not None and not _here(self.config.bluesky_url)
+        return self.config.bluesky_limits == "on" or elsewhere
 
     @property
     def bluesky_account(self) -> Account | None:
@@ -85,6 +90,10 @@ class Stack:
         if config.bluesky_url is None or config.bluesky_handle is None or password is None:
             return None
         return Account(config.bluesky_url, config.bluesky_handle, password)
+
+
+def _here(url: str) -> bool:
+    return urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
 
 
 def _secret(value: SecretStr | None) -> pulumi.Output[str] | None:

@@ -21,7 +21,7 @@ class RecordingMonitor(Monitor):
     def deploy(self, registration: Registration) -> Mapping[str, Any]:
         if registration.type == "local:index:Secret":
             return {"value": f"{SENTINEL}-{registration.name}"}
-        return {"pid": next(self._numbers), "state": "ready"}
+        return {"pid": next(self._numbers), "state": "ready", "startedAt": "2026-01-01T00:00:00Z"}
 
     def named(self, name: str) -> Registration:
         """The one custom resource of this name."""

@@ -23,6 +23,7 @@ def build(
     if args.account is not None:
         return BlueskyOutputs(
             url=pulumi.Output.from_input(args.account.url),
+            address=pulumi.Output.from_input(args.account.url),
             handle=pulumi.Output.from_input(args.account.handle),
             password=pulumi.Output.secret(args.account.password),
         )
@@ -75,7 +76,8 @@ def build(
 
     return BlueskyOutputs(
         url=once_ready(f"http://localhost:{pds}"),
-        handle=once_ready(HANDLE),
+        address=pulumi.Output.from_input(f"http://localhost:{pds}"),
+        handle=pulumi.Output.from_input(HANDLE),
         password=password.value,
         endpoints={
             "bluesky_url": once_ready(f"http://localhost:{pds}"),

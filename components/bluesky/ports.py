@@ -27,10 +27,12 @@ class BlueskyArgs:
 class BlueskyOutputs:
     """`url` is the PDS, known only when the bot's account can be used; `password` is secret.
 
+    `address` is the same, known before anything answers there: for what can wait for it by itself.
     `endpoints` are addresses a person may want to look at, by name.
     """
 
     url: pulumi.Output[str]
+    address: pulumi.Output[str]
     handle: pulumi.Output[str]
     password: pulumi.Output[str]
     endpoints: Mapping[str, pulumi.Output[str]] = field(default_factory=dict)

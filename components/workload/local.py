@@ -8,10 +8,21 @@ import pulumi
 
 from components.target import LocalTarget
 from components.workload.ports import WorkloadArgs, WorkloadOutputs
-from infra.local.resources import HttpProbe, Process, Secret, Stop, Task
+from infra.local.resources import (
+    HttpProbe,
+    Liveness,
+    Pool,
+    Process,
+    Secret,
+    Stop,
+    Task,
+    pool_size_file,
+)
+from infra.phases import WorkloadSize
 
 REPOSITORY = Path(__file__).parents[2]
 PYTHON = str(Path(sys.prefix) / "bin" / "python")
+POOL = "workers"
 
 
 def app_command(role: str) -> list[str]:
@@ -23,16 +34,15 @@ def build(
 ) -> WorkloadOutputs:
     root = str(target.root)
     secret_key = Secret(f"{name}-secret-key", root=root, opts=opts)
-    common: dict[str, pulumi.Input[str]] = {
+    # What a process is given is also what it waits for.
+    base: dict[str, pulumi.Input[str]] = {
         "PHASE": str(args.phase.number),
         "DATABASE_URL": args.database.url,
         "REPLICA_URLS": args.database.replica_urls.apply(",".join),
         "PUBLIC_URL": args.public_url,
-        "OPERATOR": args.operator,
         "SECRET_KEY": secret_key.value,
-        "BLUESKY_URL": args.bluesky.url,
-        "BLUESKY_HANDLE": args.bluesky.handle,
     }
+    common = base | {"OPERATOR": args.operator, "BLUESKY_HANDLE": args.bluesky.handle}
     if args.redis is not None:
         common["REDIS_URL"] = args.redis.url
     # Only what talks to Bluesky gets the account's password.
@@ -41,18 +51,20 @@ def build(
         "BLUESKY_INGEST": args.ingest,
         "BLUESKY_POLL_SECONDS": "0.5",
     }
+    budget: dict[str, pulumi.Input[str]] = {}
     if args.write_points is not None:
         hour, day = args.write_points
-        bot |= {
+        budget = {
             "BLUESKY_WRITE_POINTS_HOUR": str(hour),
             "BLUESKY_WRITE_POINTS_DAY": str(day),
         }
+    bot |= budget
 
     migrated = Task(
         f"{name}-migrations",
         root=root,
         command=app_command("migrate"),
-        environment=common,
+        environment=base,
         triggers={"schema": fingerprint(REPOSITORY / "app" / "migrations")},
         opts=opts,
     )
@@ -68,6 +80,7 @@ def build(
         port: int,
         environment: dict[str, pulumi.Input[str]],
         stop_seconds: int,
+        pool: Pool | None = None,
     ) -> Process:
         return Process(
             process_name,
@@ -76,7 +89,10 @@ def build(
             environment=environment,
             ports=[port],
             ready=HttpProbe(http=f"http://127.0.0.1:{port}/readyz"),
+            # Not ready without the database, which is no reason to restart it.
+            liveness=Liveness(probes=[HttpProbe(http=f"http://127.0.0.1:{port}/healthz")]),
             stop=Stop(signal="SIGTERM", timeout_seconds=stop_seconds),
+            pool=pool,
             triggers=code,
             opts=after_migrations,
         )
@@ -104,6 +120,7 @@ def build(
         target.port("ingest"),
         bot
         | {
+            "BLUESKY_URL": args.bluesky.url,
             "METRICS_PORT": str(target.port("ingest")),
             "DATABASE_POOL": str(args.size.ingest_pool),
         },
@@ -116,6 +133,8 @@ def build(
             target.port(worker),
             bot
             | {
+                # Effects need no Bluesky, and replies wait for it by themselves.
+                "BLUESKY_URL": args.bluesky.address,
                 "METRICS_PORT": str(target.port(worker)),
                 "WORKER_THREADS": str(args.size.worker_threads),
                 "REPLY_THREADS": str(args.size.reply_threads),
@@ -123,9 +142,32 @@ def build(
             },
             # A worker finishes the job it holds; its lease is 30 s.
             stop_seconds=30,
+            pool=_place(args.size, number),
         )
-        for worker in (f"worker-{number}" for number in range(1, args.size.workers + 1))
+        for number in range(1, args.size.most_workers + 1)
+        for worker in [f"worker-{number}"]
     }
+    scaler = {}
+    if scaling := args.size.scaling:
+        scaler["autoscaler"] = process(
+            "autoscaler",
+            "autoscaler",
+            target.port("autoscaler"),
+            base
+            | budget
+            | {
+                "METRICS_PORT": str(target.port("autoscaler")),
+                "DATABASE_POOL": str(scaling.pool),
+                "AUTOSCALER_LEAST": str(args.size.workers),
+                "AUTOSCALER_MOST": str(scaling.maximum),
+                "AUTOSCALER_OLDEST_SECONDS": str(scaling.oldest_seconds),
+                "AUTOSCALER_JOBS_PER_WORKER": str(scaling.jobs_per_worker),
+                "AUTOSCALER_CALM_SECONDS": str(scaling.calm_seconds),
+                "AUTOSCALER_ACCOUNTS": str(args.size.bot_accounts),
+                "AUTOSCALER_SIZE_FILE": str(pool_size_file(target.root, POOL)),
+            },
+            stop_seconds=10,
+        )
 
     def once_ready(resource: pulumi.Resource, value: str) -> pulumi.Output[str]:
         return resource.urn.apply(lambda _: value)
@@ -136,9 +178,19 @@ def build(
             process_name: once_ready(
                 resource, f"http://127.0.0.1:{target.port(process_name)}/metrics"
             )
-            for process_name, resource in {"web": web, "ingest": ingest, **workers}.items()
+            for process_name, resource in {
+                "web": web,
+                "ingest": ingest,
+                **workers,
+                **scaler,
+            }.items()
         },
     )
+
+
+def _place(size: WorkloadSize, number: int) -> Pool | None:
+    """A worker's place in the pool that the autoscaler sizes, where there is one."""
+    return Pool(name=POOL, ordinal=number, least=size.workers) if size.scaling else None
 
 
 def fingerprint(folder: Path) -> str:

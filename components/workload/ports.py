@@ -32,7 +32,10 @@ class WorkloadArgs:
 
 @dataclass(frozen=True)
 class WorkloadOutputs:
-    """`upstream` is host:port of the website for the edge; `metrics` are Prometheus endpoints."""
+    """`upstream` is host:port of the website for the edge.
+
+    `metrics` are Prometheus endpoints by process; a worker that is not needed now does not answer.
+    """
 
     upstream: pulumi.Output[str]
     metrics: Mapping[str, pulumi.Output[str]]

@@ -177,7 +177,7 @@ class Process(pulumi.CustomResource):
             "user_namespace": user_namespace,
             "triggers": triggers,
         }
-        outputs = ["pid", "state", "startedAt", "restarts", "folder", "logPath"]
+        outputs = ["pid", "state", "started_at", "restarts", "folder", "log_path"]
         super().__init__("local:index:Process", name, _wire(inputs) | dict.fromkeys(outputs), opts)
 
     def translate_output_property(self, prop: str) -> str:
@@ -217,7 +217,7 @@ class Task(pulumi.CustomResource):
             "user_namespace": user_namespace,
             "triggers": triggers,
         }
-        outputs = ["state", "finishedAt", "folder", "logPath"]
+        outputs = ["state", "finished_at", "folder", "log_path"]
         super().__init__("local:index:Task", name, _wire(inputs) | dict.fromkeys(outputs), opts)
 
     def translate_output_property(self, prop: str) -> str:

@@ -47,6 +47,7 @@ def workload_args() -> WorkloadArgs:
         redis=RedisOutputs(url=pulumi.Output.secret(f"redis://:{SENTINEL}@h:1")),
         bluesky=BlueskyOutputs(
             url=known("http://pds"),
+            address=known("http://pds"),
             handle=known("bot.test"),
             password=pulumi.Output.secret(SENTINEL),
         ),

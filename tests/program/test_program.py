@@ -141,6 +141,50 @@ def test_the_stack_file_can_ask_for_more_workers(tmp_path: Path) -> None:
     assert sorted(workers) == ["worker-1", "worker-2", "worker-3", "worker-4"]
 
 
+def test_from_phase_2_on_a_pool_of_workers_is_scaled_within_the_bounds_of_the_phase(
+    tmp_path: Path, phase: str
+) -> None:
+    monitor, size = record(tmp_path, phase=phase), PHASES[int(phase)].workload
+    workers = {
+        r.name: r.inputs.values.get("pool")
+        for r in monitor.registrations.values()
+        if r.name.startswith("worker-")
+    }
+    assert len(workers) == size.most_workers
+    scalers = [r for r in monitor.registrations.values() if r.name == "autoscaler"]
+    if size.scaling is None:
+        assert not scalers
+        assert set(workers.values()) == {None}
+        return
+    assert workers == {
+        f"worker-{n}": {"name": "workers", "ordinal": n, "least": size.workers}
+        for n in range(1, size.scaling.maximum + 1)
+    }
+    environment = scalers[0].inputs.values["environment"]
+    assert environment["AUTOSCALER_LEAST"] == str(size.workers)
+    assert environment["AUTOSCALER_MOST"] == str(size.scaling.maximum)
+    assert environment["AUTOSCALER_SIZE_FILE"] == str(tmp_path / "stack/pools/workers")
+    assert "BLUESKY_PASSWORD" not in environment
+    assert {"autoscaler", *workers} <= set(monitor.outputs.values["endpoints"]["metrics"])
+
+
+def test_a_fixed_number_of_workers_is_not_scaled(tmp_path: Path) -> None:
+    monitor = record(tmp_path, phase="2", workers="4")
+    names = {r.name: r for r in monitor.registrations.values()}
+    assert "autoscaler" not in names
+    assert "worker-4" in names
+    assert "worker-5" not in names
+    assert "pool" not in names["worker-1"].inputs.values
+
+
+def test_only_what_speaks_with_bluesky_waits_for_it(tmp_path: Path) -> None:
+    monitor = record(tmp_path, phase="1")
+    network = monitor.named("bluesky").urn
+    assert network in monitor.named("ingest").dependencies
+    for name in ("app-migrations", "web", "worker-1"):
+        assert network not in monitor.named(name).dependencies
+
+
 def test_a_refused_configuration_registers_nothing() -> None:
     monitor = RecordingMonitor()
     with pytest.raises(pulumi.RunError, match="etcetera:phase"):
