@@ -6,6 +6,10 @@ So a reader that was still loading when the commit happened cannot store what it
 and there is no list of keys to delete. A scope's keys share a hash tag and no command touches two
 scopes, so the same code runs on a cluster.
 
+A version says which position in the database the commit left behind (see app/db/servers.py), so
+that the next load reads from a server that has got there: what is stored under a version is never
+older than the commit that made it, wherever it was read.
+
 Loads nest: a page is a value made of values. What it is made of within its own scope is read from
 the database, or noted, so that a page is never taken for newer than what stands on it.
 
@@ -22,7 +26,7 @@ import hashlib
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
@@ -34,6 +38,7 @@ import structlog
 from dogpile.lock import Lock, NeedRegenerationException
 from pydantic import TypeAdapter, ValidationError
 
+from app.db import ANY, LATEST, PRIMARY
 from app.errors import Unavailable
 from app.metrics import CACHE_REQUESTS, REDIS_FAILURES
 from app.redis import ERRORS, Client, connect
@@ -60,10 +65,19 @@ BUMPS = 500  # sent at a time
 BEYOND_SECONDS = 300
 # A value outdated for longer is shown to nobody, also not to who meets somebody else's load.
 GRACE_SECONDS = 1.0
-# After a commit, loads go to the primary until replicas have surely caught up.
+# Where a commit's position is not known, the primary is asked until replicas have surely caught up.
 FRESH_SECONDS = 5.0
 
-# Deletes a lock only if it is still ours; one key, so it is fine on a cluster.
+# Scripts of one key each, which is fine on a cluster.
+# A new version, with the furthest position so far: of two commits the later may be told first. 0 is
+# a position that is not known.
+BUMP = """
+local known = string.match(redis.call('get', KEYS[1]) or '', '@(%d+)$') or '0'
+local position = ARGV[2]
+if position ~= '0' and tonumber(position) < tonumber(known) then position = known end
+return redis.call('set', KEYS[1], ARGV[1] .. '@' .. position, 'EX', ARGV[3])
+"""
+# Deletes a lock only if it is still ours.
 RELEASE = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end"
 
 
@@ -225,7 +239,7 @@ class Cache:
 
     def __init__(self, url: str | None, seconds: float = 600) -> None:
         self.seconds = seconds
-        self._missed: set[str] = set()
+        self._missed: dict[str, int] = {}
         self._missed_guard = threading.Lock()
         self._link = Link(url, on_return=self._bump_missed) if url else None
 
@@ -249,29 +263,30 @@ class Cache:
 
     # -- reading ---------------------------------------------------------------------------------
 
-    def get(self, kind: Kind[T], scope: str, key: str, load: Callable[[bool], T]) -> T:
-        """The value under `key`, loaded by `load(fresh)` where the cache cannot give it.
+    def get(self, kind: Kind[T], scope: str, key: str, load: Callable[[int], T]) -> T:
+        """The value under `key`, loaded by `load(after)` where the cache cannot give it.
 
         Counted once, as a hit, a miss or stale (the previous value, which is a hit as well), or as
         bypass while Redis is lost. Gets within a load are part of what is loaded and count for
         nothing: a page served whole is one hit, one drawn anew is one miss, whatever of it was
         cached.
 
-        `fresh` is true shortly after the scope changed: then a replica may still lag behind.
+        `after` is for `Database.read`: the position of the scope's last change. While Redis is lost
+        nobody knows of changes, and it is LATEST.
         Of many callers one loads. The others get the previous value; where there is none, they
         wait for it. What `load` raises goes to the caller, unless it is a lost database and there
         is a previous value.
         """
         if self._link is None:
-            return load(False)
+            return load(LATEST)
         around = _LOADING.get()
         if around and around.covers(kind, scope):
-            return load(around.fresh)
+            return load(around.after)
         lookup = _Lookup(self._link, kind, scope, key, load, self.seconds)
         try:
             value, result = lookup.run()
         except Lost:
-            value, result = load(False), "bypass"
+            value, result = load(LATEST), "bypass"
         if around:
             around.note(lookup)
         else:
@@ -308,29 +323,33 @@ class Cache:
 
     def _after(self, tx: Transaction, *scopes: str) -> None:
         if self._link:
-            tx.on_commit(lambda: self._bump(*scopes))
+            tx.on_commit_at(lambda position: self._bump(dict.fromkeys(scopes, position)))
 
-    def _bump(self, *scopes: str) -> None:
+    def _bump(self, changed: Mapping[str, int]) -> None:
+        """Gives scopes a new version, each with the position of what changed it."""
         assert self._link  # noqa: S101  only reached with one
-        distinct = list(dict.fromkeys(scopes))
-        for first in range(0, len(distinct), BUMPS):
-            some = distinct[first : first + BUMPS]
+        scopes = list(changed)
+        for first in range(0, len(scopes), BUMPS):
+            some = scopes[first : first + BUMPS]
             try:
                 with self._link.using() as client:
                     # A cluster's client sends each command to the node that has its key.
                     pipe = client.pipeline(transaction=False)
                     for scope in some:
                         # Outlives the values of a scope that changes, which is all that is needed.
-                        pipe.set(_version_key(scope), _new_version(), ex=86_400)
+                        pipe.eval(
+                            BUMP, 1, _version_key(scope), _new_version(), changed[scope], 86_400
+                        )
                     pipe.execute()
             except Lost:
                 with self._missed_guard:
-                    self._missed.update(some)
+                    for scope in some:
+                        self._missed[scope] = max(changed[scope], self._missed.get(scope, ANY))
 
     def _bump_missed(self) -> None:
         with self._missed_guard:
-            missed, self._missed = self._missed, set()
-        self._bump(*missed)
+            missed, self._missed = self._missed, {}
+        self._bump(missed)
 
 
 class _Lookup(Generic[T]):
@@ -342,7 +361,7 @@ class _Lookup(Generic[T]):
         kind: Kind[T],
         scope: str,
         key: str,
-        load: Callable[[bool], T],
+        load: Callable[[int], T],
         seconds: float,
     ) -> None:
         digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:32]
@@ -368,8 +387,11 @@ class _Lookup(Generic[T]):
     # -- around other lookups --------------------------------------------------------------------
 
     @property
-    def fresh(self) -> bool:
-        return time.time() - _changed_at(self.version) < FRESH_SECONDS
+    def after(self) -> int:
+        """How far a server must be to show what made this version."""
+        if position := _position(self.version):
+            return position
+        return PRIMARY if time.time() - _changed_at(self.version) < FRESH_SECONDS else ANY
 
     def covers(self, kind: Kind[Any], scope: str) -> bool:
         """Whether a part need not be cached by itself, since this value has all it depends on."""
@@ -443,7 +465,7 @@ class _Lookup(Generic[T]):
     def _load(self) -> T:
         token = _LOADING.set(self)
         try:
-            return self.load(self.fresh)
+            return self.load(self.after)
         finally:
             _LOADING.reset(token)
 
@@ -458,6 +480,11 @@ def _version_key(scope: str) -> str:
 
 def _new_version() -> str:
     return f"{time.time():.3f}-{secrets.token_hex(4)}"
+
+
+def _position(version: str) -> int:
+    """ANY where it is not known."""
+    return int(version.partition("@")[2] or ANY)
 
 
 def _changed_at(version: str) -> float:

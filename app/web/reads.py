@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -14,7 +13,7 @@ from werkzeug.exceptions import NotFound
 
 from app.cache import WORLD, Cache, Kind, handle_scope, object_scope, user_scope
 from app.clock import day_of, next_day, start_of, utcnow
-from app.db import Connection, Database
+from app.db import LATEST, PRIMARY, Connection, Database
 from app.domain.objects import Traits, alt_text
 from app.jobs.stats import stats as queue_stats
 from app.models import Rarity
@@ -126,7 +125,7 @@ class Reads:
         # before is taken already: that count ends an hour early.
         cut = start - timedelta(hours=1)
 
-        def load(fresh: bool) -> views.Live:
+        def load(after: int) -> views.Live:
             before = self._get(
                 OBJECTS_BEFORE,
                 f"day:{day}",
@@ -134,8 +133,7 @@ class Reads:
                 lambda conn: int(SITE.count_objects_before(conn, at=cut)),
             )
             people = self._get(PEOPLE_COUNT, WORLD, "", lambda conn: int(SITE.count_people(conn)))
-            with self._read(fresh) as conn:
-                counts = SITE.counts(conn, day=day, start=start, cut=cut)
+            counts = self._ask(lambda conn: SITE.counts(conn, day=day, start=start, cut=cut), after)
             return views.Live(
                 objects=before + counts["objects"],
                 people=people,
@@ -307,8 +305,13 @@ class Reads:
 
     def traits(self, object_id: UUID) -> Traits:
         """What the picture is drawn from. Not cached here: browsers and CDN keep the picture."""
-        with self._database.read(timeout=DATABASE_SECONDS) as conn:
-            row = SITE.object_with_owner(conn, id=object_id)
+
+        def read(conn: Connection) -> Row | None:
+            row: Row | None = SITE.object_with_owner(conn, id=object_id)
+            return row
+
+        # A replica need not know yet what was claimed just now.
+        row = self._ask(read, LATEST) or self._ask(read, PRIMARY)
         if row is None:
             raise NotFound("There is no such object.")
         return Traits.of(row)
@@ -321,14 +324,10 @@ class Reads:
     # -- plumbing --------------------------------------------------------------------------------
 
     def _get(self, kind: Kind[T], scope: str, key: str, load: Callable[[Connection], T]) -> T:
-        def read(fresh: bool) -> T:
-            with self._read(fresh) as conn:
-                return load(conn)
+        return self._cache.get(kind, scope, key, lambda after: self._ask(load, after))
 
-        return self._cache.get(kind, scope, key, read)
-
-    def _read(self, fresh: bool) -> AbstractContextManager[Connection]:
-        return self._database.read(fresh=fresh, timeout=DATABASE_SECONDS)
+    def _ask(self, load: Callable[[Connection], T], after: int) -> T:
+        return self._database.query(load, after=after, timeout=DATABASE_SECONDS)
 
 
 def _status(conn: Connection) -> views.Status:

@@ -23,7 +23,7 @@ from pydantic import TypeAdapter
 
 from app.cache import WORLD, Cache, Kind, object_scope, user_scope
 from app.clock import utcnow
-from app.db import Database
+from app.db import ANY, PRIMARY, Database
 from app.domain import accounts
 from app.settings import Settings
 from app.web import create_app
@@ -42,14 +42,14 @@ class Source:
     def __init__(self, seconds: float = 0) -> None:
         self.value = 0
         self.loads = 0
-        self.fresh: list[bool] = []
+        self.after: list[int] = []
         self._seconds = seconds
         self._guard = threading.Lock()
 
-    def load(self, fresh: bool) -> int:
+    def load(self, after: int) -> int:
         with self._guard:
             self.loads += 1
-            self.fresh.append(fresh)
+            self.after.append(after)
         value = self.value
         time.sleep(self._seconds)
         return value
@@ -166,8 +166,8 @@ def test_a_load_that_began_before_a_commit_is_not_kept_as_current(
 ) -> None:
     source = Source()
 
-    def slow(fresh: bool) -> int:
-        value = source.load(fresh)
+    def slow(after: int) -> int:
+        value = source.load(after)
         source.value = 1
         with database.transaction() as tx:
             cache.claimed(tx, did="did:plc:a", object_id=THING)
@@ -177,13 +177,15 @@ def test_a_load_that_began_before_a_commit_is_not_kept_as_current(
     assert cache.get(NUMBER, WORLD, "n", source.load) == 1
 
 
-def test_right_after_a_change_loads_ask_for_the_primary(cache: Cache, database: Database) -> None:
+def test_right_after_a_change_of_unknown_position_loads_ask_for_the_primary(
+    cache: Cache, database: Database
+) -> None:
     source = Source()
     cache.get(NUMBER, WORLD, "n", source.load)
     with database.transaction() as tx:
         cache.claimed(tx, did="did:plc:a", object_id=THING)
     cache.get(NUMBER, WORLD, "n", source.load)
-    assert source.fresh == [False, True]
+    assert source.after == [ANY, PRIMARY]
 
 
 def test_a_value_of_another_release_is_loaded_anew(cache: Cache) -> None:
@@ -193,7 +195,7 @@ def test_a_value_of_another_release_is_loaded_anew(cache: Cache) -> None:
 
 
 def test_what_a_load_raises_reaches_the_reader_and_is_not_kept(cache: Cache) -> None:
-    def fail(_: bool) -> int:
+    def fail(_: int) -> int:
         raise LookupError
 
     for _ in range(2):
@@ -205,7 +207,7 @@ def test_what_a_load_raises_reaches_the_reader_and_is_not_kept(cache: Cache) -> 
 def test_while_the_database_is_lost_the_previous_value_is_shown(redis_url: str) -> None:
     cache = Cache(redis_url, seconds=0.1)
 
-    def lost(_: bool) -> int:
+    def lost(_: int) -> int:
         raise psycopg.OperationalError
 
     with pytest.raises(psycopg.OperationalError):
@@ -260,9 +262,9 @@ def test_a_redis_that_hangs_delays_one_moment_only(own_valkey: ValkeyServer) -> 
 def test_a_load_runs_once_even_when_redis_dies_meanwhile(own_valkey: ValkeyServer) -> None:
     cache, source = Cache(own_valkey.url()), Source()
 
-    def load(fresh: bool) -> int:
+    def load(after: int) -> int:
         os.kill(own_valkey.pid, signal.SIGKILL)
-        return source.load(fresh)
+        return source.load(after)
 
     assert cache.get(NUMBER, WORLD, "n", load) == 0
     assert source.loads == 1
@@ -383,7 +385,7 @@ def test_who_left_is_shown_to_nobody_while_somebody_looks_them_up(
     with database.transaction() as tx:
         cache.account_changed(tx, did="did:plc:a")
 
-    def gone(_: bool) -> int:
+    def gone(_: int) -> int:
         time.sleep(0.2)
         raise LookupError
 
@@ -418,7 +420,7 @@ def test_a_value_made_of_an_older_one_is_not_taken_for_current(
     whole = Kind("whole", TypeAdapter(int))
     source = Source()
 
-    def load(_: bool) -> int:
+    def load(_: int) -> int:
         return cache.get(part, WORLD, "p", source.load)
 
     assert cache.get(whole, WORLD, "w", load) == 0
