@@ -41,7 +41,7 @@ from pydantic import TypeAdapter, ValidationError
 from app.db import ANY, LATEST, PRIMARY
 from app.errors import Unavailable
 from app.metrics import CACHE_REQUESTS, REDIS_FAILURES
-from app.redis import ERRORS, Client, connect
+from app.redis import ERRORS, Client, answers, connect
 from app.repository import load as queries
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ class Link:
     def ping(self) -> bool:
         try:
             with self.using() as client:
-                return bool(client.ping())
+                return answers(client)
         except Lost:
             return False
 
@@ -191,7 +191,7 @@ class Link:
     def _probe(self) -> None:
         while not self._closed.wait(PROBE_SECONDS):
             try:
-                self._connected().ping()
+                answers(self._connected())
             except ERRORS:
                 continue
             # Bumps of other processes may have been lost in the meantime: nothing older is trusted.

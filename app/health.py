@@ -17,7 +17,7 @@ import structlog
 
 from app import metrics
 from app.db import Database
-from app.redis import ERRORS, connect
+from app.redis import ERRORS, answers, connect
 from app.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -115,7 +115,7 @@ class _Checks:
         client: Any = None
         try:
             client = connect(self._settings.redis_url.get_secret_value(), timeout=_REDIS_SECONDS)
-            return bool(client.ping())
+            return answers(client)
         except ERRORS:
             return False
         finally:

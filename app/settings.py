@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 import psycopg
@@ -24,14 +24,15 @@ from pydantic import (
     model_validator,
 )
 
-from app import hosts
+from app import hosts, redis
 from app.errors import SettingsError
 
 FIXES = {
     "phase": "set a phase from 0 to 3",
     "database_url": "set postgresql://user:password@host:port/database",  # pragma: allowlist secret
     "replica_urls": "separate the URLs with commas, each of one server, written as DATABASE_URL is",
-    "redis_url": "set redis://:password@host:port/0 (or rediss://), or leave it out in phase 0",
+    "redis_url": "set redis://:password@host:port/0 (or rediss://; for a cluster "
+    "redis://:password@host:port,host:port/0?cluster=true), or leave it out in phase 0",
     "public_url": "set the address people open, such as https://etcetera.exchange",
     "secret_key": "set at least 32 random characters, e.g. from `openssl rand -hex 32`",
     "bluesky_url": "set the account's server, such as https://bsky.social",
@@ -46,13 +47,9 @@ FIXES = {
 }
 
 
-Text = TypeVar("Text", str, SecretStr)
-
-
 def _url(schemes: tuple[str, ...]) -> AfterValidator:
-    def check(value: Text) -> Text:
-        text = value.get_secret_value() if isinstance(value, SecretStr) else value
-        parts = urlsplit(text)
+    def check(value: str) -> str:
+        parts = urlsplit(value)
         if parts.scheme not in schemes or not parts.hostname:
             raise ValueError(
                 f"is not a URL starting with {' or '.join(s + '://' for s in schemes)}"
@@ -76,6 +73,20 @@ def _postgres(value: SecretStr) -> SecretStr:
     return value
 
 
+def _redis(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
+    try:
+        named = [urlsplit(address) for address in redis.addresses(text)]
+        good = all(p.scheme in ("redis", "rediss") and p.hostname and p.port != 0 for p in named)
+    except ValueError:  # its text repeats what was given
+        good = False
+    if not good:
+        raise ValueError("is not a URL starting with redis:// or rediss://")
+    if len(named) > 1 and not redis.is_cluster(text):
+        raise ValueError("names several servers but does not end in ?cluster=true")
+    return value
+
+
 def _one_server(value: SecretStr) -> SecretStr:
     if len(hosts.names(value.get_secret_value())) > 1:
         raise ValueError("has a URL with several hosts")
@@ -95,7 +106,7 @@ def _lower(value: object) -> object:
 Port = Annotated[int, Field(ge=1, le=65535)]
 PostgresUrl = Annotated[SecretStr, AfterValidator(_postgres)]
 ReplicaUrl = Annotated[PostgresUrl, AfterValidator(_one_server)]
-RedisUrl = Annotated[SecretStr, _url(("redis", "rediss"))]
+RedisUrl = Annotated[SecretStr, AfterValidator(_redis)]
 WebUrl = Annotated[
     str, _url(("http", "https")), AfterValidator(lambda value: str(value).rstrip("/"))
 ]

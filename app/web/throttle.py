@@ -12,7 +12,7 @@ from flask import Flask, request
 from flask_limiter import Limiter
 
 from app.cache import TIMEOUT_SECONDS
-from app.redis import ERRORS
+from app.redis import ERRORS, cluster_options, is_cluster
 from app.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -55,12 +55,11 @@ def storage(url: str | None) -> tuple[str, dict[str, Any]]:
     """Where to count, as Flask-Limiter writes it. `?cluster=true` is explained in app/redis.py."""
     if url is None:
         return "memory://", {}
-    options = {"socket_timeout": TIMEOUT_SECONDS, "socket_connect_timeout": TIMEOUT_SECONDS}
-    parts = urlsplit(url)
-    if "cluster=true" not in parts.query.lower():
-        return url, options
-    tls = {"ssl": True} if parts.scheme == "rediss" else {}
-    return f"redis+cluster://{parts.netloc}", options | tls
+    if is_cluster(url):
+        return f"redis+cluster://{urlsplit(url).netloc}", cluster_options(
+            url, timeout=TIMEOUT_SECONDS
+        )
+    return url, {"socket_timeout": TIMEOUT_SECONDS, "socket_connect_timeout": TIMEOUT_SECONDS}
 
 
 def client() -> str:

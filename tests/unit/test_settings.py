@@ -55,6 +55,8 @@ def test_everything_wrong_is_named_at_once_with_its_fix() -> None:
         ("DATABASE_URL", "etcetera"),
         ("DATABASE_URL", "postgresql://user:hunter2@host:port/etcetera"),
         ("REDIS_URL", "http://127.0.0.1"),
+        ("REDIS_URL", "redis://:hunter2@a:1,b:2/0"),
+        ("REDIS_URL", "redis://:hunter2@a:1,b:x/0?cluster=true"),
         ("PUBLIC_URL", "etcetera.exchange"),
         ("PORT", "70000"),
         ("BLUESKY_INGEST", "pigeons"),

@@ -211,6 +211,7 @@ def test_behind_a_proxy_the_visitor_counts_and_not_the_proxy() -> None:
         ("redis://:pw@cache:6379/0", "redis://:pw@cache:6379/0"),
         ("rediss://:pw@cache:6380", "rediss://:pw@cache:6380"),
         ("rediss://:pw@cache:6379/0?cluster=true", "redis+cluster://:pw@cache:6379"),
+        ("redis://:pw@a:1,b:2/0?cluster=true", "redis+cluster://:pw@a:1,b:2"),
     ],
 )
 def test_requests_are_counted_where_redis_is(url: str | None, uri: str) -> None:
