@@ -17,7 +17,8 @@ WARMUP_SECONDS = 5.0
 """What a new worker takes until it shows in the figures; age alone asks for no other before."""
 
 LONGEST_PATIENCE = 8
-"""The calm lasts at most so many times as long as configured."""
+"""The calm lasts at most so many times as long as configured; a removal that was not undone for as
+long has held. A shorter time would miss a backlog that grows slowly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,5 +124,5 @@ def _patience(state: State, bounds: Bounds, now: float) -> int:
     """Twice as long when this undoes a removal that has not held; short again when it has."""
     if state.shrunk_at < state.grown_at or state.shrunk_at == -inf:
         return state.patience
-    held = now - state.shrunk_at >= bounds.calm_seconds * state.patience
+    held = now - state.shrunk_at >= bounds.calm_seconds * LONGEST_PATIENCE
     return 1 if held else min(2 * state.patience, LONGEST_PATIENCE)
