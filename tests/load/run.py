@@ -25,6 +25,7 @@ WAYS = ("both", "network", "ingest")
 NETWORK_MOST = 120.0
 """Mentions a minute that the local network takes and delivers beside the bot's replies to them."""
 DRAIN_SECONDS = 120.0
+_BURST = 10
 _START_SECONDS = 0.5
 _SAY_SECONDS = 1.0
 
@@ -119,11 +120,12 @@ def share(load: Load) -> tuple[Sequence[Event], Sequence[Event]]:
     if load.through == "ingest":
         return (), mentions
     posted, stored = [], []
-    free = 0.0  # when the network has room for another
+    pause = 60 / load.network_most
+    free = 0.0  # when the network has room for another, but for a small burst
     for event in mentions:
-        if event.at >= free:
+        if event.at >= free - _BURST * pause:
             posted.append(event)
-            free = max(free, event.at - 60 / load.network_most) + 60 / load.network_most
+            free = max(free, event.at) + pause
         else:
             stored.append(event)
     return posted, stored
