@@ -58,8 +58,9 @@ def _values(window: Window) -> Iterator[tuple[str, str, float | None]]:
     for (account, span), values in window.levels("etcetera_write_points_left").items():
         if span == "hour":
             yield "points", account, values[-1]
-    if window.seen("etcetera_mentions_total") and window.seconds > 0:
-        yield "mentions", "a minute", window.total("etcetera_mentions_total") * 60 / window.seconds
+    if window.seconds > 0:
+        mentions = window.total("etcetera_mentions_received_total")
+        yield "mentions", "received", mentions * 60 / window.seconds
 
 
 def _by_priority(window: Window, name: str, place: int, *, total: bool) -> dict[str, float]:

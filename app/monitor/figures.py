@@ -104,6 +104,11 @@ class Figures:
             buckets=_LAG_SECONDS,
             registry=self.registry,
         )
+        self.mentions = Counter(
+            "etcetera_mentions_received",
+            "Mentions in the inbox, whoever put them there; each is counted some seconds later.",
+            registry=self.registry,
+        )
         self.probes = Counter(
             "etcetera_probes",
             "Tries of the site (a page at its public address) and of the bot (mentions are taken).",

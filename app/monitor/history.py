@@ -28,7 +28,7 @@ KEPT: Mapping[str, tuple[str, ...]] = {
     "etcetera_reply_seconds_bucket": ("priority", "le"),
     "etcetera_effect_seconds_bucket": ("priority", "le"),
     "etcetera_replies_total": ("outcome",),
-    "etcetera_mentions_total": (),
+    "etcetera_mentions_received_total": (),
     "etcetera_bluesky_429_total": (),
     "etcetera_ingest_last_seen_timestamp_seconds": (),
     # The queue
@@ -130,8 +130,8 @@ class History:
     ) -> Mapping[Key, float]:
         if target in self._last:
             return self._last[target]
-        started = next((sample.value for sample in samples if sample.name == STARTED), 0.0)
-        return {} if self._began is not None and started >= self._began else counters
+        started = [sample.value for sample in samples if sample.name == STARTED]
+        return {} if self._began is not None and started > [self._began] else counters
 
     def window(self, seconds: float, until: float) -> Window:
         """The rounds of the `seconds` before `until`."""

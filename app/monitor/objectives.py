@@ -23,6 +23,7 @@ LEAST_P99 = 100
 # How much of a stated rate has to arrive in a window for it to be a test of that rate.
 ARRIVING = 0.9
 SERVED = 0.99
+LEAST_MINUTES = 0.9
 # Work that is open at the end of a window for less than this does not count as left behind.
 MOMENT_SECONDS = 10.0
 # How long a worker may take to start or to finish what it does.
@@ -120,20 +121,20 @@ def _slowest(
 
 def _mentions(window: Window, limit: float) -> Finding:
     """Whether so many mentions a minute are served: they have to arrive, and none is left over."""
-    arrivals = window.per_round("etcetera_mentions_total")
+    metric = "etcetera_mentions_received_total"
+    arrivals = window.per_round(metric)
     busy = [number for number, arrived in enumerate(arrivals) if arrived]
-    minutes, rate, served = 0.0, 0.0, 0.0
-    if len(busy) > 1:
+    minutes = rate = served = 0.0
+    if busy and busy[-1] > 0:
         first, last = window.rounds[max(0, busy[0] - 1)], window.rounds[busy[-1]]
         minutes = (last.at - first.at) / 60
         rate = sum(arrivals) / minutes
         served = window.count("etcetera_effect_seconds") / sum(arrivals)
-    waiting = max(
-        (row[-1] for row in window.levels("etcetera_jobs_oldest_seconds").values()), default=0
-    )
-    how = f"mentions stored over {minutes:.1f} min; {served:.0%} of them had their effect"
-    if rate < limit * ARRIVING or minutes < 0.9:
-        verdict, how = Verdict.NO_DATA, f"{how}: too few to tell; {LOAD}"
+    open_for = [ages[-1] for ages in window.levels("etcetera_jobs_oldest_seconds").values()]
+    waiting = max(open_for, default=0.0)
+    how = f"arrived over {minutes:.1f} min; effects of {served:.0%}"
+    if rate < limit * ARRIVING or minutes < LEAST_MINUTES:
+        verdict, how = Verdict.NO_DATA, f"{how}; too few to tell: {LOAD}"
     elif served >= SERVED or waiting < MOMENT_SECONDS:
         verdict = Verdict.OK
     else:
@@ -143,7 +144,7 @@ def _mentions(window: Window, limit: float) -> Finding:
         "Mentions a minute",
         "/min",
         limit,
-        rate if sum(arrivals) else None,
+        rate if minutes else None,
         verdict,
         round(sum(arrivals)),
         how,
@@ -160,10 +161,15 @@ def _page(window: Window, limit: float) -> Finding:
         "Page, p95",
         limit,
         window.quantile(0.95, metric),
-        window.count(metric),
+        _by_others(window, window.count(metric)),
         LEAST_P95,
         "pages and API as the web processes answer them",
     )
+
+
+def _by_others(window: Window, requests: float) -> int:
+    """Of so many requests, those that are surely not the monitor's own."""
+    return max(0, round(requests - window.total("etcetera_probes_total", part="site")))
 
 
 def _cached_answer(window: Window, limit: float) -> Finding:
@@ -191,8 +197,9 @@ def _cache(window: Window, limit: float) -> Finding:
     parts = f"Redis {_percent(hits, lookups)} of look-ups"
     if window.seen("etcetera_cdn_requests_total"):
         parts = f"CDN answers and look-ups behind it; {parts}"
-    if ratio is None or asked < LEAST_P95:
-        verdict, parts = Verdict.NO_DATA, f"{parts}; {LOAD}"
+    others = _by_others(window, asked)
+    if ratio is None or others < LEAST_P95:
+        verdict, parts = Verdict.NO_DATA, f"{parts}; hardly anybody looked: {LOAD}"
     else:
         verdict = Verdict.OK if ratio > limit else Verdict.MISSED
     return Finding("cache_hit_ratio", "Cache hits", "%", limit, ratio, verdict, round(asked), parts)

@@ -29,6 +29,8 @@ KEPT_SECONDS = 3600.0
 CHART_SECONDS = 10.0
 LAG_SECONDS = 1.0
 FORGET_HOURS = 24
+# Mentions are counted by when they arrived, once they must have been committed.
+COMMITTED_SECONDS = 10.0
 OWN = "monitor"
 _INGEST_SEEN = "etcetera_ingest_last_seen_timestamp_seconds"
 
@@ -58,6 +60,7 @@ class Monitor:
         redis_url = settings.redis_url
         self._nodes = Nodes(redis_url.get_secret_value()) if redis_url else None
         self._intake = probes.Intake()
+        self._counted_until: float | None = None
         self._up: dict[str, bool] = {}
         self._threads = ThreadPoolExecutor(32, thread_name_prefix="look")
 
@@ -102,6 +105,7 @@ class Monitor:
         self._count_queue(self._primary.ask(stats) if self._primary else None)
         self._count_visit(visit.result())
         now = time.time()
+        self._count_mentions(now - COMMITTED_SECONDS)
         self._count_intake(now, scraped, primary=self._primary is not None)
         for name, samples in scraped.items():
             self.figures.up.labels(target=name).set(samples is not None)
@@ -124,6 +128,18 @@ class Monitor:
                 self.figures.jobs_open.labels(**labels, state=state).set(getattr(level, state))
             self.figures.jobs_oldest.labels(**labels).set(level.oldest)
         self.figures.jobs_dead.set(queue.dead)
+
+    def _count_mentions(self, until: float) -> None:
+        since = self._counted_until
+        if since is None:
+            self._counted_until = until
+        elif self._primary is not None:
+            arrived = self._primary.ask(
+                lambda conn: postgres.SQL.mentions_received(conn, first=since, last=until)
+            )
+            if arrived is not None:
+                self.figures.mentions.inc(arrived)
+                self._counted_until = until
 
     def _count_visit(self, visit: probes.Visit) -> None:
         result = "up" if visit.up else "down"

@@ -21,6 +21,10 @@ SELECT CASE WHEN NOT pg_is_in_recovery()
 -- How far a replica has replayed; NULL on a primary.
 SELECT pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0')::bigint WHERE pg_is_in_recovery();
 
+-- name: mentions_received(first, last)$
+SELECT count(*) FROM mentions
+WHERE received_at > to_timestamp(:first) AND received_at <= to_timestamp(:last);
+
 -- name: add_samples(at, series, labels, values)!
 INSERT INTO samples (at, series, label, value)
 SELECT to_timestamp(:at), found.series, found.label, found.value
