@@ -34,6 +34,7 @@ class Binaries:
     """Servers of the host to use in place of the bundled ones; None means bundled."""
 
     postgres: Path | None = None
+    etcd: Path | None = None
     redis: Path | None = None
     nginx: Path | None = None
     node: Path | None = None

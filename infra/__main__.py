@@ -16,7 +16,7 @@ from infra.stack import ConfigError, Stack
 
 try:
     stack = Stack.current()
-    check(stack.target)
+    check(stack.target, replicas=stack.phase.postgres.replicas > 0)
 except (ConfigError, PreflightError) as error:
     raise pulumi.RunError(str(error)) from None
 
@@ -64,7 +64,7 @@ app = Workload(
 edge = Edge("edge", EdgeArgs(upstream=app.outputs.upstream), target)
 
 web_url = edge.outputs.url
-metrics = dict(app.outputs.metrics)
+metrics = {**app.outputs.metrics, **database.outputs.metrics}
 
 # A phase that has something to reach is watched.
 if phase.objectives != Objectives():

@@ -3,6 +3,7 @@
 import os
 import shutil
 import socket
+from collections.abc import Callable
 from contextvars import ContextVar
 from pathlib import Path
 
@@ -22,26 +23,32 @@ class PreflightError(Exception):
     """This machine cannot hold the stack. The message says why and what to do; nothing changed."""
 
 
-def check(target: LocalTarget) -> None:
-    """Raises `PreflightError` with everything that stands in the way of `target`, at once."""
+def check(target: LocalTarget, *, replicas: bool = False) -> None:
+    """Raises `PreflightError` with everything that stands in the way of `target`, at once.
+
+    `replicas`: it will have a PostgreSQL with replicas.
+    """
     if not required.get():
         return
-    problems = [*_servers(target.binaries), *_folder(target.root), *_ports(target)]
+    problems = [*_servers(target.binaries, replicas), *_folder(target.root), *_ports(target)]
     if problems:
         raise PreflightError(
             "this machine cannot hold the stack; nothing was changed\n  " + "\n  ".join(problems)
         )
 
 
-def _servers(chosen: Binaries) -> list[str]:
+def _servers(chosen: Binaries, replicas: bool) -> list[str]:
     """Every server that the target may run is there."""
     problems = []
-    for find, override in (
-        (binaries.postgres, chosen.postgres),
+    wanted: list[tuple[Callable[[Path | None], Path], Path | None]] = [
+        (binaries.postgres_cluster if replicas else binaries.postgres, chosen.postgres),
         (binaries.redis, chosen.redis),
         (binaries.nginx, chosen.nginx),
         (binaries.node, chosen.node),
-    ):
+    ]
+    if replicas:
+        wanted.append((binaries.etcd, chosen.etcd))
+    for find, override in wanted:
         try:
             find(override)
         except LocalError as error:

@@ -1,6 +1,7 @@
 """What every PostgreSQL backend takes and gives."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import pulumi
 
@@ -28,8 +29,21 @@ class PostgresOutputs:
     `url` is the writer: it leads to the primary, whichever server that is. `reader_url` leads to a
     replica, or to the primary while there is none. `replica_urls` are the servers one by one, for
     clients that measure how far each is behind; any of them may be the primary at the moment.
+    `metrics` are addresses of Prometheus metrics by name, and no secret.
     """
 
     url: pulumi.Output[str]
     reader_url: pulumi.Output[str]
     replica_urls: pulumi.Output[list[str]]
+    metrics: Mapping[str, pulumi.Output[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Servers:
+    """Servers of this machine. They accept connections once `processes` are ready, and can be used
+    as they are meant to once `settled` have ended."""
+
+    ports: Sequence[int]
+    processes: Sequence[pulumi.Resource]
+    settled: Sequence[pulumi.Resource] = ()
+    metrics: Mapping[str, pulumi.Output[str]] = field(default_factory=dict)

