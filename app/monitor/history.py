@@ -6,6 +6,7 @@ while counts for no less and no more than it did. Pure: nothing here reads a clo
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -76,7 +77,7 @@ class History:
         self._last: dict[str, dict[Key, float]] = {}
         self._bounds: defaultdict[str, set[float]] = defaultdict(set)
         self._keys: dict[Key, Key] = {}
-        self._began: float | None = None
+        self._began = math.inf
         self._guard = threading.Lock()
 
     def add(self, at: float, scraped: Mapping[str, Sequence[Sample] | None]) -> Round:
@@ -88,8 +89,7 @@ class History:
             return self._add(at, scraped)
 
     def _add(self, at: float, scraped: Mapping[str, Sequence[Sample] | None]) -> Round:
-        if self._began is None:
-            self._began = at
+        self._began = min(self._began, at)
         increases: defaultdict[Key, float] = defaultdict(float)
         levels: dict[Key, float] = {}
         seen: set[str] = set()
@@ -130,8 +130,8 @@ class History:
     ) -> Mapping[Key, float]:
         if target in self._last:
             return self._last[target]
-        started = [sample.value for sample in samples if sample.name == STARTED]
-        return {} if self._began is not None and started > [self._began] else counters
+        started = next((sample.value for sample in samples if sample.name == STARTED), -math.inf)
+        return {} if started > self._began else counters
 
     def window(self, seconds: float, until: float) -> Window:
         """The rounds of the `seconds` before `until`."""
