@@ -31,7 +31,7 @@ def up(root: Path, port_base: int, **config: str) -> tuple[dict[str, Any], list[
 
 def destroy(root: Path) -> None:
     """Removes everything; fine when nothing is there."""
-    deploy.remove(root, list(reversed(operations.entries(root))), _ignore, lambda _: None)
+    deploy.remove(root, operations.entries(root), _ignore, lambda _: None)
 
 
 @contextmanager

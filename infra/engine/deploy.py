@@ -11,6 +11,7 @@ from infra.engine.program import Monitor, Registration
 from infra.local import operations
 from infra.local.errors import LocalError
 from infra.local.operations import Change, Difference, Entry
+from infra.local.order import last_first
 
 
 @dataclass(frozen=True)
@@ -111,17 +112,22 @@ def remove(
     started: Callable[[Step], None],
     ended: Callable[[Done], None],
 ) -> None:
-    """Removes the entries one after the other in the order given. Raises `LocalError`."""
-    for entry in entries:
-        step = Step("delete", entry.type, entry.name)
+    """Removes the entries, nothing before what may need it. Raises `LocalError`."""
+    by_name = {entry.name: entry for entry in entries}
+
+    def delete(name: str) -> None:
+        entry = by_name[name]
+        step = Step("delete", entry.type, name)
         begin = time.monotonic()
         started(step)
         try:
-            operations.delete(entry.type, entry.name, root)
+            operations.delete(entry.type, name, root)
         except LocalError as error:
             ended(Done(step, time.monotonic() - begin, str(error)))
             raise
         ended(Done(step, time.monotonic() - begin))
+
+    last_first({entry.name: entry.needs for entry in entries}, delete)
 
 
 def _difference(registration: Registration) -> Difference:

@@ -17,6 +17,7 @@ from typing import Any, Final, cast
 
 from infra.local import logs, procfs
 from infra.local.errors import LocalError, NotReadyError
+from infra.local.order import older
 from infra.local.ports import refuse_held
 from infra.local.spec import (
     NAME,
@@ -89,11 +90,15 @@ class Difference:
 
 @dataclass(frozen=True)
 class Entry:
-    """A resource that exists; `sequence` grows in the order of first creation."""
+    """A resource that exists; `sequence` grows in the order of first creation.
+
+    `needs` are the names of others that it may depend on.
+    """
 
     type: str
     name: str
     sequence: int
+    needs: frozenset[str]
 
 
 def check(type_: str, name: str, inputs: Mapping[str, Any]) -> list[Failure]:
@@ -206,7 +211,9 @@ def delete(type_: str, name: str, root: str | Path) -> None:
 
 def entries(root: str | Path) -> list[Entry]:
     """The resources under `root`, those half removed included, in the order of first creation."""
-    return [Entry(found.type, found.name, found.sequence) for found in Store(root).records()]
+    records = Store(root).records()
+    needs = older(records)
+    return [Entry(one.type, one.name, one.sequence, needs[one.name]) for one in records]
 
 
 _POLL_SECONDS = 0.05
@@ -295,6 +302,7 @@ def _put(store: Store, name: str, spec: AnySpec) -> Record:
         sequence=old.sequence if old else store.next_sequence(),
         attempt=old.attempt + 1 if old else 1,
         value=value,
+        after=old.after if old else [one.name for one in store.records() if _usable(store, one)],
     )
     store.put(record)
     return record
@@ -326,6 +334,11 @@ def _at_rest(store: Store, record: Record, states: Collection[str] = SETTLED) ->
         return None
     status = _live(store, record, noted)
     return status if status.state in states else None
+
+
+def _usable(store: Store, record: Record) -> bool:
+    """Whether others may have been asked for because this one is there."""
+    return record.type == SecretSpec.type or _at_rest(store, record) is not None
 
 
 def _noted(store: Store, record: Record) -> Status:

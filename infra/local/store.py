@@ -16,7 +16,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -37,6 +37,8 @@ class Record:
 
     `sequence` is its place in the order of first creation; `attempt` grows each time it is asked
     for anew, which makes the supervisor try again at once; `value` is the text of a secret.
+    `after` names what was settled when it was first asked for: it can depend on nothing else. None
+    (in records of an earlier version) stands for all that is older.
     A removed resource keeps its record, with how to stop it, until its folder is gone.
     """
 
@@ -48,6 +50,7 @@ class Record:
     attempt: int = 1
     value: str | None = field(default=None, repr=False)
     removed: bool = False
+    after: Sequence[str] | None = None
 
     def spec(self) -> AnySpec:
         return parse(self.type, self.inputs)

@@ -4,7 +4,7 @@
 
 It watches `desired/` and gives each name a runner. It ends by itself when nothing is left to
 watch over. Killed, it leaves its processes running, and the next one adopts them. On SIGTERM it
-stops everything, last started first, and keeps what is wanted for the next time.
+stops everything, nothing before what may need it, and keeps what is wanted for the next time.
 """
 
 import fcntl
@@ -25,6 +25,7 @@ from typing import Self
 from infra.local import logs, procfs
 from infra.local.children import Children
 from infra.local.errors import LocalError
+from infra.local.order import last_first, older
 from infra.local.process import ProcessRunner
 from infra.local.runner import Runner, log
 from infra.local.spec import ProcessSpec, TaskSpec
@@ -142,13 +143,14 @@ class Supervisor:
 
     def _stop_everything(self) -> None:
         log("told to stop")
-        for record in reversed(self._store.records()):
-            if runner := self._runners.pop(record.name, None):
-                runner.stop()
-                runner.join()
-        for runner in self._runners.values():
+        needs = older(self._store.records())
+
+        def stop(name: str) -> None:
+            runner = self._runners[name]
             runner.stop()
             runner.join()
+
+        last_first({name: needs.get(name, ()) for name in self._runners}, stop)
         self._children.end_orphans()
 
 

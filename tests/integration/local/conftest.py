@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from infra.local import operations, procfs
+from infra.local.order import last_first
 from infra.local.store import Store
 from infra.local.supervisor import watched
 
@@ -80,8 +81,11 @@ class Stack:
         eventually(lambda: not watched(self.store))
 
     def destroy(self) -> None:
-        for entry in reversed(operations.entries(self.root)):
-            operations.delete(entry.type, entry.name, self.root)
+        entries = {entry.name: entry for entry in operations.entries(self.root)}
+        last_first(
+            {name: entry.needs for name, entry in entries.items()},
+            lambda name: operations.delete(entries[name].type, name, self.root),
+        )
 
     def processes(self) -> list[int]:
         """All processes that belong to any folder of the stack."""

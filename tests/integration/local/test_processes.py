@@ -247,6 +247,27 @@ def test_deleting_leaves_no_process_file_or_port(stack: Stack) -> None:
     assert not stack.root.exists()
 
 
+def test_what_was_ready_before_may_be_needed_and_what_began_beside_it_is_not(
+    stack: Stack,
+) -> None:
+    operations.ensure(SECRET, "password", {"root": str(stack.root)})
+    stack.process("database")
+    slow = {"ready": {"exec": ["test", "-e", "{folder}/up"]}}
+    with ThreadPoolExecutor(1) as thread:
+        web = thread.submit(lambda: stack.process("web", **slow))
+        eventually((stack.root / "run/web").exists)
+        stack.process("worker")
+        (stack.root / "run/web/up").touch()
+        web.result()
+    stack.process("worker", environment={"A": "changed"})
+    assert {entry.name: entry.needs for entry in operations.entries(stack.root)} == {
+        "password": set(),
+        "database": {"password"},
+        "web": {"password", "database"},
+        "worker": {"password", "database"},
+    }
+
+
 def test_a_process_that_ignores_its_stop_signal_is_killed(stack: Stack) -> None:
     stack.process(
         "stubborn",
