@@ -127,7 +127,9 @@ def worker(context: click.Context) -> None:
         stack.enter_context(HealthServer(settings, database, port=settings.metrics_port or 0))
         cache = stack.enter_context(closing(Cache.open(settings)))
         worker = Worker(database, handlers.build(settings, database, cache), settings)
-        worker.run(stop)
+        if not worker.run(stop):
+            # A thread that hangs cannot be ended, and would keep the process.
+            os._exit(0)
 
 
 @main.command()

@@ -145,6 +145,7 @@ class Settings(BaseModel):
     # Of what commits invalidate anyway: how old it can become when one could not tell the cache.
     cache_seconds: Annotated[float, Field(ge=0)] = 600.0
     lease_seconds: Annotated[float, Field(ge=1)] = 30.0
+    drain_seconds: Annotated[float, Field(ge=0)] = 20.0  # for jobs that run when a worker stops
     autoscaler_least: Annotated[int, Field(ge=0)] | None = None
     autoscaler_most: Annotated[int, Field(ge=1)] | None = None
     autoscaler_oldest_seconds: Annotated[float, Field(gt=0)] | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from random import random
@@ -43,20 +44,29 @@ class Crew:
         self._release = release
         self._slots = threading.Semaphore(threads)
 
-    def run(self, stop: threading.Event) -> None:
+    def run(self, stop: threading.Event, patience: float) -> bool:
         """Works until `stop` is set, then returns when the last started job has ended.
 
-        Sets `stop` itself should the loop break: a worker with half its lanes must not live on.
+        False when one has not after `patience` seconds; its thread lives on. Sets `stop` itself
+        should the loop break: a worker with half its lanes must not live on.
         """
+        executor = ThreadPoolExecutor(self._threads, thread_name_prefix=self.lane)
         try:
-            with ThreadPoolExecutor(self._threads, thread_name_prefix=self.lane) as executor:
-                try:
-                    self._feed(executor, stop)
-                finally:
-                    stop.set()
-                    log.info("crew drains", lane=self.lane)
+            self._feed(executor, stop)
         finally:
+            stop.set()
+            log.info("crew drains", lane=self.lane)
+            drained = self._drain(patience)
+            executor.shutdown(wait=drained)
             self._source.close()
+        return drained
+
+    def _drain(self, patience: float) -> bool:
+        deadline = time.monotonic() + patience
+        return all(
+            self._slots.acquire(timeout=max(0.0, deadline - time.monotonic()))
+            for _ in range(self._threads)
+        )
 
     def _feed(self, executor: ThreadPoolExecutor, stop: threading.Event) -> None:
         """Leases as many jobs as threads are free; they start at once."""
@@ -81,10 +91,11 @@ class Crew:
                     error=str(error).strip(),
                 )
                 stop.wait(outage * (0.5 + random() / 2))  # noqa: S311 - jitter
-            for _ in range(free - len(jobs)):
-                self._slots.release()
+            finally:
+                self._free_slots(free - len(jobs))
             if jobs and stop.is_set():
                 self._release(jobs)
+                self._free_slots(len(jobs))
                 return
             for job in jobs:
                 executor.submit(self._do, job)
@@ -98,8 +109,12 @@ class Crew:
             taken += 1
         return taken
 
+    def _free_slots(self, count: int) -> None:
+        for _ in range(count):
+            self._slots.release()
+
     def _do(self, job: Job) -> None:
         try:
             self._work(job)
         finally:
-            self._slots.release()
+            self._free_slots(1)

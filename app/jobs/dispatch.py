@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import threading
 import time
+from itertools import count as counting
 from typing import Protocol
 
 import psycopg
@@ -20,6 +21,7 @@ import structlog
 
 from app import metrics
 from app.db import Database
+from app.jobs.policy import LEAST_FIRST
 from app.jobs.queries import SQL
 from app.jobs.queue import Queue
 from app.jobs.streams import Streams
@@ -35,8 +37,7 @@ WINDOW = 200
 REDISPATCH_SECONDS = 10.0
 """An id that nobody leased for this long is put on a stream again."""
 
-_AWAY_SECONDS = 1.0  # how long Redis is left alone after it failed, doubled each time
-_LONGEST_AWAY_SECONDS = 5.0
+_AWAY_SECONDS = 1.0  # how long Redis is left alone after it failed
 _SWEEP_SECONDS = 10.0
 _BUSY_PAUSE = 0.05  # between two looks while streams are being emptied
 
@@ -64,6 +65,7 @@ class DirectSource:
         self._wakeup = Wakeup(url, lane)
         self._worker = worker
         self._lease_seconds = lease_seconds
+        self._turns = counting(1)
 
     def take(self, count: int) -> list[Job]:
         jobs = self.lease(count)
@@ -72,7 +74,13 @@ class DirectSource:
         return jobs
 
     def lease(self, count: int) -> list[Job]:
-        jobs = self._queue.lease(self._lane, count, self._worker, self._lease_seconds)
+        jobs = self._queue.lease(
+            self._lane,
+            count,
+            self._worker,
+            self._lease_seconds,
+            least_first=next(self._turns) % LEAST_FIRST == 0,
+        )
         metrics.LEASED.labels(source="postgres").inc(len(jobs))
         return jobs
 
@@ -96,22 +104,24 @@ class StreamSource:
         self._queue = queue
         self._worker = worker
         self._lease_seconds = lease_seconds
-        self._away_until = 0.0
-        self._away = 0.0
+        self._lost = threading.Event()
+        self._closed = threading.Event()
         self._found_directly = False
+        self._turns = counting(1)
 
     def take(self, count: int) -> list[Job]:
-        if time.monotonic() < self._away_until:
+        if self._lost.is_set():
             return self._direct.take(count)
         try:
-            # No waiting while direct leases find jobs: the streams have lost their ids.
-            entries = self._streams.read(count, block=not self._found_directly)
+            entries = self._streams.read(
+                count,
+                # No waiting while direct leases find jobs: the streams have lost their ids.
+                block=not self._found_directly,
+                least_first=next(self._turns) % LEAST_FIRST == 0,
+            )
         except ERRORS as error:
             self._give_up(error)
             return self._direct.take(count)
-        if self._away:
-            log.info("redis is back; leasing by its streams")
-            self._away = 0.0
         if not entries:
             jobs = self._direct.lease(count)
             self._found_directly = bool(jobs)
@@ -128,16 +138,28 @@ class StreamSource:
         return jobs
 
     def _give_up(self, error: Exception) -> None:
-        if not self._away:
-            log.warning("redis is lost; leasing from PostgreSQL", error=str(error))
-            metrics.REDIS_FAILURES.labels(user="worker").inc()
-        # A server that hangs costs a timeout for each probe, so probe less and less.
-        self._away = min(_LONGEST_AWAY_SECONDS, self._away * 2 or _AWAY_SECONDS)
-        self._away_until = time.monotonic() + self._away
+        log.warning("redis is lost; leasing from PostgreSQL", error=str(error))
+        metrics.REDIS_FAILURES.labels(user="worker").inc()
+        self._lost.set()
+        threading.Thread(target=self._await_return, name="streams-probe", daemon=True).start()
+
+    def _await_return(self) -> None:
+        """Asks a server that may hang, so that no job has to wait for it."""
         self._streams.forget()
+        while not self._closed.wait(_AWAY_SECONDS):
+            try:
+                self._streams.ping()
+            except ERRORS:
+                self._streams.forget()
+                continue
+            log.info("redis is back; leasing by its streams")
+            self._lost.clear()
+            return
 
     def close(self) -> None:
-        self._streams.forget()
+        self._closed.set()
+        if not self._lost.is_set():
+            self._streams.forget()
         self._direct.close()
 
 

@@ -9,6 +9,10 @@ from app.models import Priority
 MAX_ATTEMPTS = 8
 """Failed attempts after which a job becomes a dead letter."""
 
+LEAST_FIRST = 4
+"""Every so many-th time that a worker looks for jobs it takes the least urgent first. So a quarter
+of the work in a storm of claims is what they would keep waiting, such as requests for help."""
+
 _FIRST = 1.0
 _FACTOR = 3.0
 _LONGEST = 600.0

@@ -69,14 +69,26 @@ class Queue:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def lease(self, lane: Lane, count: int, worker: str, lease_seconds: float) -> list[Job]:
-        """Up to `count` due jobs of a lane, most urgent first; empty when nothing is due."""
+    def lease(
+        self,
+        lane: Lane,
+        count: int,
+        worker: str,
+        lease_seconds: float,
+        *,
+        least_first: bool = False,
+    ) -> list[Job]:
+        """Up to `count` due jobs of a lane; empty when nothing is due.
+
+        Those that are most urgent by now, or with `least_first` those of the lowest priority.
+        """
         with self._database.transaction() as tx:
             rows = list(
                 SQL.lease(
                     tx.conn,
                     lane=lane,
                     count=count,
+                    least_first=least_first,
                     worker=worker,
                     seconds=lease_seconds,
                     max_attempts=MAX_ATTEMPTS,

@@ -1,7 +1,7 @@
 """Ids of due effects on three Redis streams, one for each urgency.
 
 Only ids travel, and losing them costs nothing: PostgreSQL knows what is due. The keys share a hash
-tag, so a cluster keeps them together and one call can read all three.
+tag, so a cluster keeps them on one shard: one call can read all three, and waits for no other.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import redis
 
 from app.models import Priority
-from app.redis import connect
+from app.redis import connect_to
 
 BLOCK_SECONDS = 0.5
 """How long `read` waits for an id: also how soon a worker asks PostgreSQL instead."""
@@ -47,10 +47,17 @@ class Streams:
         self._url = url
         self._unused: deque[Entry] = deque()
 
-    def read(self, count: int, *, block: bool) -> list[Entry]:
-        """Up to `count` ids, from the most urgent stream on; waits a moment for one if `block`."""
+    def ping(self) -> None:
+        """Raises unless the server that has the streams answers."""
+        self._redis.ping()
+
+    def read(self, count: int, *, block: bool, least_first: bool = False) -> list[Entry]:
+        """Up to `count` ids, from the most urgent stream on; waits a moment for one if `block`.
+
+        With `least_first` from the least urgent one on.
+        """
         found = [self._unused.popleft() for _ in range(min(count, len(self._unused)))]
-        for name in _STREAMS:
+        for name in reversed(_STREAMS) if least_first else _STREAMS:
             if len(found) == count:
                 return found
             found += self._read([name], count - len(found), None)
@@ -66,9 +73,11 @@ class Streams:
         by_stream: dict[str, list[str]] = {}
         for one in entries:
             by_stream.setdefault(one.stream, []).append(one.entry)
-        for name, ids in by_stream.items():
-            self._redis.xack(name, _GROUP, *ids)
-            self._redis.xdel(name, *ids)
+        with self._redis.pipeline(transaction=False) as pipeline:
+            for name, ids in by_stream.items():
+                pipeline.xack(name, _GROUP, *ids)
+                pipeline.xdel(name, *ids)
+            pipeline.execute()
 
     def add(self, level: Priority, jobs: Sequence[int]) -> None:
         with self._redis.pipeline(transaction=False) as pipeline:
@@ -90,7 +99,7 @@ class Streams:
             self.remove(Entry(name, entry, 0) for entry, _ in entries)
 
     def forget(self) -> None:
-        """Drops what is known of the server, which was lost: ids, and a cluster's layout."""
+        """Drops what is known of the server, which was lost: ids, and which one it was."""
         self._unused.clear()
         client, self._client = self._client, None
         if client is not None:
@@ -99,7 +108,7 @@ class Streams:
     @property
     def _redis(self) -> Any:
         if self._client is None:
-            self._client = connect(self._url, timeout=_TIMEOUT)
+            self._client = connect_to(_STREAMS[0], self._url, timeout=_TIMEOUT)
         return self._client
 
     def _read(self, names: Sequence[str], count: int, block: int | None) -> list[Entry]:

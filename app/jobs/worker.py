@@ -1,7 +1,7 @@
 """The worker: runs the handlers of leased jobs and settles them; its lanes do so side by side.
 
-A handler's effect is in the transaction that also finishes its job. SIGTERM drains: running jobs
-end, nothing more is leased, and what was leased but not started goes back.
+A handler's effect is in the transaction that also finishes its job. SIGTERM drains: nothing more is
+leased, running jobs end, and what has not ended in time goes back for others to do.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from functools import partial
 from random import random
 from typing import Any, Protocol
@@ -22,7 +23,7 @@ import structlog
 
 from app import metrics
 from app.clock import utcnow
-from app.db import Database, Transaction
+from app.db import LOST, Database, Transaction
 from app.errors import Reject, Retry
 from app.jobs.crew import Crew
 from app.jobs.dispatch import DirectSource, Relay, Source, StreamSource
@@ -33,6 +34,8 @@ from app.models import Job, Lane
 from app.settings import Settings
 
 log = structlog.get_logger(__name__)
+
+_LOST_PAUSE = timedelta(seconds=0.5)  # before a job goes on whose database connection was lost
 
 
 class Handler(Protocol):
@@ -68,6 +71,7 @@ class Worker:
         self._database = database
         self._handlers = handlers
         self._lease_seconds = settings.lease_seconds
+        self._patience = settings.drain_seconds
         self._running: dict[tuple[int, int], Job] = {}
         self._guard = threading.Lock()
         self._relay = self._open_relay(settings)
@@ -97,25 +101,36 @@ class Worker:
         streams = Streams(settings.redis_url.get_secret_value())
         return Relay(self._database, settings.database_url.get_secret_value(), streams)
 
-    def run(self, stop: threading.Event) -> None:
-        """Works until `stop` is set, then returns when the last started job has ended."""
+    def run(self, stop: threading.Event) -> bool:
+        """Works until `stop` is set, then returns when the last started job has ended.
+
+        False when some have not in time: their leases are given back, so what their threads do
+        still cannot be committed, and the process should end.
+        """
         log.info("worker started", worker=self.name)
-        drained = threading.Event()
-        heart = threading.Thread(target=self._extend_leases, args=(drained,), name="leases")
+        done = threading.Event()
+        heart = threading.Thread(target=self._extend_leases, args=(done,), name="leases")
         heart.start()
         if self._relay:
             self._relay.start()
         try:
             with ThreadPoolExecutor(len(self._crews), thread_name_prefix="crew") as executor:
-                for ended in [executor.submit(crew.run, stop) for crew in self._crews]:
-                    ended.result()
+                ends = [executor.submit(crew.run, stop, self._patience) for crew in self._crews]
+                outcomes = [end.result() for end in ends]
         finally:
-            drained.set()
+            done.set()
             heart.join()
             if self._relay:
                 self._relay.stop()
                 self._relay.join(timeout=5)
+        drained = all(outcomes)
+        if not drained:
+            with self._guard:
+                unfinished = list(self._running.values())
+            log.warning("jobs have not ended in time", jobs=[job.id for job in unfinished])
+            self._give_back(unfinished)
         log.info("worker stopped", worker=self.name)
+        return drained
 
     def _give_back(self, jobs: list[Job]) -> None:
         try:
@@ -161,6 +176,11 @@ class Worker:
             except Reject as refusal:
                 self._queue.bury(job, refusal.reason)
                 return "dead", refusal.reason
+            except LOST as lost:
+                # A failover is no failure of the job. Should it be done after all, nothing is left
+                # to postpone, and that is a lost lease.
+                self._queue.retry(job, str(lost), after=_LOST_PAUSE, failed=False)
+                return "postponed", str(lost)
             except Exception as failure:
                 error = f"{type(failure).__name__}: {failure}".strip()
                 if job.attempts >= MAX_ATTEMPTS:
@@ -203,9 +223,9 @@ class Worker:
             **({"error": error} if error else {}),
         )
 
-    def _extend_leases(self, drained: threading.Event) -> None:
+    def _extend_leases(self, done: threading.Event) -> None:
         """Keeps the leases of jobs that take long, also while draining."""
-        while not drained.wait(self._lease_seconds / 3):
+        while not done.wait(self._lease_seconds / 3):
             with self._guard:
                 jobs = list(self._running.values())
             if not jobs:

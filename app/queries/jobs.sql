@@ -17,8 +17,9 @@ WITH added AS (
 )
 SELECT id, pg_notify('jobs_' || lane, '') FROM added;
 
--- name: lease(lane, count, worker, seconds, max_attempts)
--- The most urgent due jobs of a lane, in the order they became due. Candidates come from the index, a few for
+-- name: lease(lane, count, least_first, worker, seconds, max_attempts)
+-- The most urgent due jobs of a lane (with `least_first` those of the lowest priority), in the order
+-- they became due. Candidates come from the index, a few for
 -- each priority, so the cost does not grow with the backlog; `spare` leaves room for rows that other
 -- workers are taking at the same moment. A job whose workers died `max_attempts` times is buried here.
 WITH candidates AS (
@@ -37,7 +38,9 @@ WITH candidates AS (
     WHERE id IN (SELECT id FROM candidates)
       AND ((state = 'waiting' AND run_at <= now()) OR (state = 'leased' AND lease_until <= now()))
     ORDER BY
-        greatest(0, priority - floor(extract(epoch FROM now() - run_at) / (10 * nullif(priority, 0)))),
+        CASE WHEN :least_first THEN -priority ELSE
+            greatest(0, priority - floor(extract(epoch FROM now() - run_at) / (10 * nullif(priority, 0))))
+        END,
         run_at, id
     LIMIT :count
     FOR UPDATE SKIP LOCKED

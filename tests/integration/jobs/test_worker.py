@@ -156,6 +156,32 @@ def test_draining_ends_running_jobs_and_starts_no_more(
     assert (job_row(database, "b")["state"], job_row(database, "b")["attempts"]) == ("waiting", 0)
 
 
+def test_what_has_not_ended_in_time_is_given_back_and_cannot_be_committed_any_more(
+    database: Database, make_settings: MakeSettings
+) -> None:
+    started, go_on, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def hang(tx: Any, job: Job) -> None:
+        if not started.is_set():
+            started.set()
+            go_on.wait(60)
+            record(tx, job)
+            ended.set()
+        record(tx, job)
+
+    add(database, "a")
+    settings = make_settings(worker_threads=1, drain_seconds=0.2, lease_seconds=60)
+    with running(database, settings, {"test": Do(hang)}) as stop:
+        assert started.wait(20)
+        stop.set()
+    assert (job_row(database, "a")["state"], job_row(database, "a")["attempts"]) == ("waiting", 0)
+    with running(database, settings, {"test": Do(hang)}):  # long before the lease runs out
+        eventually(lambda: states(database)["a"] == "done")
+    go_on.set()
+    assert ended.wait(20)
+    assert effects(database) == ["a"]
+
+
 def test_a_long_job_keeps_its_lease(database: Database, make_settings: MakeSettings) -> None:
     def long(tx: Any, job: Job) -> None:
         time.sleep(3)
@@ -215,12 +241,32 @@ def test_workers_go_on_when_the_database_has_dropped_all_connections(
         eventually(lambda: effects(database) == ["before"])
         with psycopg.connect(postgres.url(), autocommit=True) as conn:
             conn.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
                 " WHERE datname = %s AND pid <> pg_backend_pid()",
                 (settings.database_url.get_secret_value().rsplit("/", 1)[1],),
             )
         add(database, "after")
         eventually(lambda: effects(database) == ["before", "after"])
+
+
+def test_a_failover_is_no_failure_of_the_job_it_interrupts(
+    database: Database, settings: Settings
+) -> None:
+    tries = Counter[str]()
+
+    def interrupted(tx: Any, job: Job) -> None:
+        record(tx, job)
+        tries[job.key] += 1
+        if tries[job.key] < 3:
+            tx.conn.execute("SELECT pg_terminate_backend(pg_backend_pid(), 5000)")
+
+    add(database, "a")
+    with database.transaction() as tx:
+        tx.conn.execute("UPDATE jobs SET attempts = %s", (MAX_ATTEMPTS - 1,))
+    with running(database, settings, {"test": Do(interrupted)}):
+        eventually(lambda: states(database)["a"] == "done")
+    assert (tries["a"], effects(database)) == (3, ["a"])
+    assert job_row(database, "a")["attempts"] == MAX_ATTEMPTS
 
 
 def test_killed_processes_lose_no_job_and_repeat_no_effect(
@@ -254,6 +300,22 @@ def test_a_job_that_kills_its_worker_ends_as_a_dead_letter_and_others_go_on(
     with process(settings):
         eventually(lambda: states(database) == {"poison": "dead", "good": "done"})
     assert "worker died" in (queue.dead()[0].last_error or "")
+
+
+def test_a_process_with_a_job_that_hangs_ends_nevertheless_and_others_do_the_job(
+    database: Database, make_settings: MakeSettings
+) -> None:
+    add(database, "a", payload={"seconds": 3600})
+    settings = make_settings(worker_threads=1, drain_seconds=0.5, lease_seconds=60)
+    with process(settings) as child:
+        eventually(lambda: states(database)["a"] == "leased")
+        child.send_signal(signal.SIGTERM)
+        assert child.wait(20) == 0
+    assert job_row(database, "a")["state"] == "waiting"
+    with database.transaction() as tx:
+        tx.conn.execute("UPDATE jobs SET payload = '{}'")
+    with process(settings):
+        eventually(lambda: effects(database) == ["a"])
 
 
 def test_sigterm_drains_a_process(database: Database, make_settings: MakeSettings) -> None:

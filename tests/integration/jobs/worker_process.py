@@ -31,9 +31,9 @@ def main() -> None:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     with Database.open(settings) as database:
-        Worker(database, {"test": Do(work), "reply": Do(work), "poison": Do(poison)}, settings).run(
-            stop
-        )
+        handlers = {"test": Do(work), "reply": Do(work), "poison": Do(poison)}
+        if not Worker(database, handlers, settings).run(stop):
+            os._exit(0)
 
 
 if __name__ == "__main__":
