@@ -74,8 +74,10 @@ def preview(stack_name: str, expect_no_changes: bool) -> None:
 @with_stack
 @click.option("-y", "--yes", is_flag=True, help="Do not ask before changing something.")
 @click.option("-f", "--skip-preview", is_flag=True, help="Do not list the changes before.")
+@click.option("--timings", is_flag=True, help="Print when each resource began and was ready.")
+@click.option("-j", "--json", "as_json", is_flag=True, help="Print the timings as JSON.")
 @explained
-def up(stack_name: str, yes: bool, skip_preview: bool) -> None:
+def up(stack_name: str, yes: bool, skip_preview: bool, timings: bool, as_json: bool) -> None:
     # The plan is made in any case: it refuses wrong input before anything changes.
     steps = _plan(stack_name)
     if not skip_preview:
@@ -87,8 +89,13 @@ def up(stack_name: str, yes: bool, skip_preview: bool) -> None:
         _run(monitor, stack_name, preview=False)
         root = _stack(stack_name).target.root
         deploy.remove(root, deploy.undeclared(root, monitor), progress.started, progress.ended)
+        timeline = monitor.timeline()
     report.outputs(screen, monitor.outputs)
     report.summary(screen, progress)
+    if as_json:
+        report.as_json(timeline.as_dict())
+    elif timings:
+        timeline.show(screen)
 
 
 @cli.command(help="Compare what should run with what does; changes nothing (local keeps no state).")

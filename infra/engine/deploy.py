@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.engine.program import Monitor, Registration
+from infra.engine.timeline import Span, Timeline
 from infra.local import operations
 from infra.local.errors import LocalError
 from infra.local.operations import Change, Difference, Entry
@@ -63,6 +64,17 @@ class UpMonitor(Monitor):
         self._started = started
         self._ended = ended
         self._failed = threading.Event()
+        self._spans: list[Span] = []
+        self._began = time.monotonic()
+
+    def timeline(self) -> Timeline:
+        """Of the deployment up to now."""
+        custom = {r.urn: r for r in self.registrations.values() if r.custom}
+        dependencies = {
+            r.name: [custom[urn].name for urn in r.dependencies if urn in custom]
+            for r in custom.values()
+        }
+        return Timeline.of(time.monotonic() - self._began, self._spans, dependencies)
 
     def deploy(self, registration: Registration) -> Mapping[str, Any]:
         if self._failed.is_set():
@@ -81,7 +93,9 @@ class UpMonitor(Monitor):
             self._failed.set()
             self._ended(Done(step, time.monotonic() - begin, str(error)))
             raise
-        self._ended(Done(step, time.monotonic() - begin))
+        end = time.monotonic()
+        self._spans.append(Span(step.name, step.verb, begin - self._began, end - self._began))
+        self._ended(Done(step, end - begin))
         return outputs
 
 

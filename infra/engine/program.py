@@ -20,7 +20,7 @@ from infra import preflight
 from infra.config import PROJECT
 from infra.engine import wire
 
-PARALLEL = 16
+PARALLEL = 64  # each thread waits for one resource; those that wait must not block others
 
 
 @dataclass(frozen=True)
