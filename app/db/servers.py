@@ -165,7 +165,7 @@ class Servers:
     def _judge(self, server: Server, lag: float) -> None:
         fresh = lag <= (MAX_LAG if server.fresh else CAUGHT_UP)
         if fresh != server.fresh:
-            log.info("replica is fresh" if fresh else "replica lags", server=server.name, lag=lag)
+            log.info("server is fresh" if fresh else "server lags", server=server.name, lag=lag)
         server.lag, server.fresh = lag, fresh
         REPLICA_LAG.labels(server=server.name).set(lag)
         REPLICA_FRESH.labels(server=server.name).set(fresh)

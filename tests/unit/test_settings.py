@@ -65,6 +65,9 @@ def test_everything_wrong_is_named_at_once_with_its_fix() -> None:
         ("BLUESKY_POLL_SECONDS", "0"),
         ("DATABASE_POOL", "0"),
         ("LOG_FORMAT", "xml"),
+        ("DATABASE_URL", "postgresql://user:hunter2@one:1,two:port/etcetera"),
+        ("DATABASE_URL", "postgresql://user:hunter2@/etcetera"),
+        ("DATABASE_URL", "postgresql://user:hunter2%@one/etcetera"),
         ("REPLICA_URLS", "postgresql://a/b,nonsense"),
         ("REPLICA_URLS", "postgresql://a/b"),
     ],
@@ -87,6 +90,14 @@ def test_a_refusal_never_shows_a_secret(name: str, value: str) -> None:
 def test_replicas_are_read_from_phase_2_on() -> None:
     urls = "postgresql://u:p@a/b, postgresql://u:p@c/d,"
     assert len(Settings.from_env(GOOD | {"PHASE": "2", "REPLICA_URLS": urls}).replica_urls) == 2
+
+
+def test_the_database_may_be_at_several_hosts_and_a_replica_is_at_one() -> None:
+    several = "postgresql://u:hunter2@a:1,b:2,c/db?target_session_attrs=read-write"
+    settings = Settings.from_env(GOOD | {"DATABASE_URL": several})
+    assert settings.database_url.get_secret_value() == several
+    ports_only = "postgresql://u:hunter2@a:1/b?host=c,d"
+    assert "several hosts" in refusal(PHASE="2", REPLICA_URLS=ports_only.replace(",", "%2C"))
 
 
 def test_what_a_role_needs_is_demanded_by_name() -> None:
