@@ -73,6 +73,7 @@ def build(
     )
     # A process runs the code it started with; new code is a change that `up` rolls out.
     code = {"code": fingerprint(REPOSITORY / "app")}
+    processes: list[str] = []
 
     def process(
         process_name: str,
@@ -82,6 +83,7 @@ def build(
         stop_seconds: int,
         pool: Pool | None = None,
     ) -> Process:
+        processes.append(process_name)
         return Process(
             process_name,
             root=root,
@@ -114,7 +116,7 @@ def build(
         # More than gunicorn's own patience with requests under way (20 s).
         stop_seconds=25,
     )
-    ingest = process(
+    process(
         "ingest",
         "ingest",
         target.port("ingest"),
@@ -126,8 +128,9 @@ def build(
         },
         stop_seconds=10,
     )
-    workers = {
-        worker: process(
+    for number in range(1, args.size.most_workers + 1):
+        worker = f"worker-{number}"
+        process(
             worker,
             "worker",
             target.port(worker),
@@ -144,12 +147,8 @@ def build(
             stop_seconds=30,
             pool=_place(args.size, number),
         )
-        for number in range(1, args.size.most_workers + 1)
-        for worker in [f"worker-{number}"]
-    }
-    scaler = {}
     if scaling := args.size.scaling:
-        scaler["autoscaler"] = process(
+        process(
             "autoscaler",
             "autoscaler",
             target.port("autoscaler"),
@@ -169,21 +168,13 @@ def build(
             stop_seconds=10,
         )
 
-    def once_ready(resource: pulumi.Resource, value: str) -> pulumi.Output[str]:
-        return resource.urn.apply(lambda _: value)
-
     return WorkloadOutputs(
-        upstream=once_ready(web, f"127.0.0.1:{web_port}"),
+        upstream=web.urn.apply(lambda _: f"127.0.0.1:{web_port}"),
         metrics={
-            process_name: once_ready(
-                resource, f"http://127.0.0.1:{target.port(process_name)}/metrics"
+            process_name: pulumi.Output.from_input(
+                f"http://127.0.0.1:{target.port(process_name)}/metrics"
             )
-            for process_name, resource in {
-                "web": web,
-                "ingest": ingest,
-                **workers,
-                **scaler,
-            }.items()
+            for process_name in processes
         },
     )
 

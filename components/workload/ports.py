@@ -34,7 +34,8 @@ class WorkloadArgs:
 class WorkloadOutputs:
     """`upstream` is host:port of the website for the edge.
 
-    `metrics` are Prometheus endpoints by process; a worker that is not needed now does not answer.
+    `metrics` are Prometheus endpoints by process, known before they answer; a worker that is not
+    needed now does not.
     """
 
     upstream: pulumi.Output[str]
