@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
 import click
 from rich.console import Console
@@ -18,7 +20,19 @@ LoadSettings = Callable[[], Settings]
 
 @click.group()
 def jobs() -> None:
-    """Look at the job queue and its dead letters."""
+    """Look at the job queue and its dead letters.
+
+    A job that was rejected or failed too often becomes a dead letter: it is not tried again until
+    somebody has looked at it and requeues or drops it. Workers need not be stopped for that.
+
+    \b
+    Example:
+      python -m app jobs dead               what is there
+      python -m app jobs show 17            why
+      python -m app jobs requeue 17         try again, now that its cause is mended
+      python -m app jobs requeue --all --kind reply
+      python -m app jobs drop 17            never mind
+    """
 
 
 @jobs.command()
@@ -44,49 +58,112 @@ def stats() -> None:
 
 
 @jobs.command()
+@click.option("--kind", help="Only jobs of this kind.")
 @click.option("--limit", default=50, show_default=True, help="How many to show, newest first.")
-def dead(limit: int) -> None:
+def dead(kind: str | None, limit: int) -> None:
     """List dead letters: jobs that were rejected or failed too often.
 
     Example: python -m app jobs dead --limit 10
     """
     with _queue() as queue:
-        letters = queue.dead(limit)
+        letters = queue.dead(limit, kind)
     if not letters:
         click.echo("no dead letters")
         return
     table = Table("id", "kind", "key", "attempts", "died", "error")
     for job in letters:
         error = (job.last_error or "").strip().splitlines() or [""]
-        died = f"{job.done_at:%Y-%m-%d %H:%M:%S}" if job.done_at else "-"
-        table.add_row(str(job.id), job.kind, job.key, str(job.attempts), died, error[-1])
+        table.add_row(
+            str(job.id), job.kind, job.key, str(job.attempts), _time(job.done_at), error[-1]
+        )
     _print(table)
 
 
 @jobs.command()
-@click.argument("ids", metavar="ID...", type=int, nargs=-1, required=True)
-def requeue(ids: tuple[int, ...]) -> None:
-    """Make dead letters due again, with all their attempts.
+@click.argument("id_", metavar="ID", type=int)
+def show(id_: int) -> None:
+    """Show all of a job, with its payload and its whole error.
 
-    Example: python -m app jobs requeue 17 23
+    Example: python -m app jobs show 17
     """
     with _queue() as queue:
-        missing = [id_ for id_ in ids if not queue.requeue(id_)]
-    click.echo(f"{len(ids) - len(missing)} requeued")
-    _fail_for(missing)
+        job = queue.job(id_)
+    if job is None:
+        raise click.ClickException(f"no job with id {id_}")
+    for name, text in {
+        "id": job.id,
+        "kind": job.kind,
+        "key": job.key,
+        "priority": job.priority.name.lower(),
+        "state": job.state,
+        "attempts": job.attempts,
+        "created": _time(job.created_at),
+        "due": _time(job.run_at),
+        "settled": _time(job.done_at),
+        "worker": job.leased_by or "-",
+        "payload": json.dumps(job.payload, indent=2, ensure_ascii=False),
+        "error": job.last_error or "-",
+    }.items():
+        click.echo(f"{name:<9} {text}")
+
+
+_ids = click.argument("ids", metavar="[ID]...", type=int, nargs=-1)
+_all = click.option("--all", "all_", is_flag=True, help="All dead letters.")
+_kind = click.option("--kind", help="With --all: only jobs of this kind.")
 
 
 @jobs.command()
-@click.argument("ids", metavar="ID...", type=int, nargs=-1, required=True)
-def drop(ids: tuple[int, ...]) -> None:
+@_ids
+@_all
+@_kind
+def requeue(ids: tuple[int, ...], *, all_: bool, kind: str | None) -> None:
+    """Make dead letters due again, with all their attempts.
+
+    \b
+    Example:
+      python -m app jobs requeue 17 23
+      python -m app jobs requeue --all --kind reply
+    """
+    _settle("requeued", ids, all_, kind, lambda queue, id_: queue.requeue(id_))
+
+
+@jobs.command()
+@_ids
+@_all
+@_kind
+@click.option("--yes", is_flag=True, help="With --all: do not ask.")
+def drop(ids: tuple[int, ...], *, all_: bool, kind: str | None, yes: bool) -> None:
     """Delete dead letters for good; the log keeps what they were.
 
-    Example: python -m app jobs drop 17
+    \b
+    Example:
+      python -m app jobs drop 17
+      python -m app jobs drop --all --kind reply --yes
     """
+    if all_ and not yes:
+        click.confirm(f"Drop all dead letters{f' of kind {kind}' if kind else ''}?", abort=True)
+    _settle("dropped", ids, all_, kind, lambda queue, id_: queue.drop(id_) is not None)
+
+
+def _settle(
+    done: str,
+    ids: tuple[int, ...],
+    all_: bool,
+    kind: str | None,
+    act: Callable[[Queue, int], bool],
+) -> None:
+    """Does `act` to the dead letters that were named, or to all."""
+    if bool(ids) == all_:
+        raise click.UsageError("name the ids of dead letters, or all with --all")
+    if kind and not all_:
+        raise click.UsageError("--kind goes with --all")
     with _queue() as queue:
-        missing = [id_ for id_ in ids if queue.drop(id_) is None]
-    click.echo(f"{len(ids) - len(missing)} dropped")
-    _fail_for(missing)
+        chosen = queue.dead_ids(kind) if all_ else ids
+        missing = [id_ for id_ in chosen if not act(queue, id_)]
+    click.echo(f"{len(chosen) - len(missing)} {done}")
+    if missing and not all_:  # of all, somebody else may have settled some meanwhile
+        named = ", ".join(map(str, missing))
+        raise click.ClickException(f"no dead letter with id {named}; see `jobs dead`")
 
 
 @contextmanager
@@ -102,7 +179,5 @@ def _print(table: Table) -> None:
     console.print(table) if console.is_terminal else Console(width=200).print(table)
 
 
-def _fail_for(missing: list[int]) -> None:
-    if missing:
-        ids = ", ".join(map(str, missing))
-        raise click.ClickException(f"no dead letter with id {ids}; see `python -m app jobs dead`")
+def _time(at: datetime | None) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S %Z}" if at else "-"

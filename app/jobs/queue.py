@@ -181,10 +181,21 @@ class Queue:
         with self._database.read(fresh=True) as conn:
             return stats.stats(conn)
 
-    def dead(self, count: int = 100) -> list[Job]:
-        """The newest dead letters."""
+    def job(self, id_: int) -> Job | None:
+        """A job in whatever state; None when there is none."""
         with self._database.read(fresh=True) as conn:
-            return [_job(row) for row in SQL.dead(conn, count=count)]
+            row = SQL.job(conn, id=id_)
+        return None if row is None else _job(row)
+
+    def dead(self, count: int = 100, kind: str | None = None) -> list[Job]:
+        """The newest dead letters, of all kinds or of one."""
+        with self._database.read(fresh=True) as conn:
+            return [_job(row) for row in SQL.dead(conn, kind=kind, count=count)]
+
+    def dead_ids(self, kind: str | None = None) -> list[int]:
+        """All dead letters, of all kinds or of one."""
+        with self._database.read(fresh=True) as conn:
+            return [row["id"] for row in SQL.dead_ids(conn, kind=kind)]
 
     def requeue(self, id_: int) -> bool:
         """Makes a dead letter due now, with all its attempts; False when it is no dead letter."""

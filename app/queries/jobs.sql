@@ -197,9 +197,15 @@ SELECT count(*) FROM jobs WHERE state = 'dead';
 -- name: done_count(seconds)$
 SELECT count(*) FROM jobs WHERE state = 'done' AND done_at > now() - make_interval(secs => :seconds);
 
--- name: dead(count)
--- The newest dead letters first.
-SELECT * FROM jobs WHERE state = 'dead' ORDER BY done_at DESC, id DESC LIMIT :count;
+-- name: job(id)^
+SELECT * FROM jobs WHERE id = :id;
+
+-- name: dead(kind, count)
+-- The newest dead letters first; of one kind, or with NULL of all.
+SELECT * FROM jobs
+WHERE state = 'dead' AND kind = coalesce(:kind, kind)
+ORDER BY done_at DESC, id DESC
+LIMIT :count;
 
 -- name: requeue(id)^
 WITH again AS (
@@ -213,6 +219,9 @@ SELECT id, pg_notify('jobs_' || lane, '') FROM again;
 
 -- name: drop(id)^
 DELETE FROM jobs WHERE id = :id AND state = 'dead' RETURNING *;
+
+-- name: dead_ids(kind)
+SELECT id FROM jobs WHERE state = 'dead' AND kind = coalesce(:kind, kind) ORDER BY id;
 
 -- name: write_points()
 -- Points each bot account spent in the last hour and the last day.

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import psycopg
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.__main__ import main
@@ -150,6 +150,39 @@ def test_an_operator_sees_requeues_and_drops_dead_letters(
     unknown = app(settings, "jobs", "drop", "999")
     assert unknown.returncode == 1
     assert "999" in unknown.stderr
+
+
+def test_all_dead_letters_of_a_kind_are_settled_at_once(
+    settings: Settings, database: Database, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n, kind in enumerate(["reply", "reply", "claim"]):
+        add(database, f"{kind} {n}", kind=kind, payload={"text": "Grüße"})
+    for lane in Lane:
+        for job in queue.lease(lane, 3, "w", 30):
+            queue.bury(job, "Traceback\nValueError: broken")
+    for name, value in environment(settings).items():
+        monkeypatch.setenv(name, value)
+
+    def run(*words: str, **more: str) -> Result:
+        return CliRunner().invoke(main, ["jobs", *words], **more)  # type: ignore[arg-type]
+
+    [claim] = queue.dead_ids("claim")
+    shown = run("show", str(claim)).output
+    assert all(text in shown for text in ("claim 2", "Grüße", "Traceback\nValueError: broken"))
+    assert "reply" not in run("dead", "--kind", "claim").output
+    assert "2 requeued" in run("requeue", "--all", "--kind", "reply").output
+    assert run("drop", "--all", input="n").exit_code == 1
+    assert states(database) == {"reply 0": "waiting", "reply 1": "waiting", "claim 2": "dead"}
+    assert "1 dropped" in run("drop", "--all", "--yes").output
+    assert "claim 2" not in states(database)
+    assert run("show", str(claim)).exit_code == 1
+
+
+@pytest.mark.parametrize("words", [[], ["1", "--all"], ["1", "--kind", "reply"]])
+def test_which_dead_letters_has_to_be_said_once(words: list[str]) -> None:
+    done = CliRunner().invoke(main, ["jobs", "requeue", *words])
+    assert done.exit_code == 2
+    assert "--all" in done.output
 
 
 def test_a_wrong_environment_is_a_message_and_not_a_traceback() -> None:
