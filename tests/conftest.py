@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from itertools import count
 
@@ -13,7 +14,14 @@ from psycopg.sql import SQL, Identifier
 from app.db import Database
 from app.migrations import migrate
 from app.settings import Settings
-from tests.servers import PostgresServer, ValkeyServer, postgres_server, valkey_server
+from tests.servers import (
+    PostgresServer,
+    ValkeyCluster,
+    ValkeyServer,
+    postgres_server,
+    valkey_cluster,
+    valkey_server,
+)
 
 TEMPLATE = "template_etcetera"
 _numbers = count(1)
@@ -29,6 +37,12 @@ def postgres() -> Iterator[PostgresServer]:
 def valkey() -> Iterator[ValkeyServer]:
     with valkey_server() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def shared_cluster() -> Iterator[ValkeyCluster]:
+    with valkey_cluster() as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="session")
@@ -57,6 +71,14 @@ def redis_url(valkey: ValkeyServer) -> str:
     with redis.Redis.from_url(valkey.url()) as client:
         client.flushall()
     return valkey.url()
+
+
+@pytest.fixture
+def cluster(shared_cluster: ValkeyCluster) -> Iterator[ValkeyCluster]:
+    """A whole and empty cluster, whose nodes a test may kill, hang and start."""
+    shared_cluster.heal()
+    yield shared_cluster
+    shared_cluster.signal(signal.SIGCONT)
 
 
 @pytest.fixture

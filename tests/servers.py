@@ -24,6 +24,8 @@ from pathlib import Path
 
 import psycopg
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 READY_SECONDS = 30.0
 STOP_SECONDS = 10.0
@@ -71,6 +73,7 @@ class ValkeyCluster:
             port,
             password=self.password,
             socket_timeout=1,
+            retry=Retry(NoBackoff(), 0),
             decode_responses=True,
         )
 
@@ -109,7 +112,17 @@ class ValkeyCluster:
 
         return form(list(self.ports.items()), shards=3, password=self.password)
 
+    def heal(self) -> None:
+        """Starts what is not running, waits until the cluster is whole, and empties it."""
+        if dead := [port for port in self.ports if self._processes[port].poll() is not None]:
+            self.start(*dead)
+        self.form()
+        for port in self.ports:
+            with suppress(redis.ReadOnlyError), self.node(port) as client:
+                client.flushall()
+
     def signal(self, number: signal.Signals, *ports: int) -> None:
+        """Sends a signal to these nodes, or to all that run; a kill is waited for."""
         for port in ports or self.ports:
             self._processes[port].send_signal(number)
             if number == signal.SIGKILL:
