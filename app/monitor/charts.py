@@ -45,8 +45,11 @@ def _values(window: Window) -> Iterator[tuple[str, str, float | None]]:
     ):
         yield series, "p50", window.quantile(0.5, metric)
         yield series, "p95", window.quantile(0.95, metric)
-    for server in window.by("etcetera_postgres_lag_seconds_bucket", "server"):
-        yield "lag", server, window.quantile(0.99, "etcetera_postgres_lag_seconds", server=server)
+    # By number: where the servers are is nobody's business.
+    servers = sorted(server for (server,) in window.levels("etcetera_postgres_up"))
+    for number, server in enumerate(servers, start=1):
+        lag = window.quantile(0.99, "etcetera_postgres_lag_seconds", server=server)
+        yield "lag", f"server {number}", lag
     yield "hits", "cache", cache_hits(window)
     yield "hits", "cdn", cdn_hits(window)
     yield "hits", "replicas", replica_reads(window)

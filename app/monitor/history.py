@@ -51,6 +51,7 @@ KEPT: Mapping[str, tuple[str, ...]] = {
     "etcetera_reads_total": ("role",),
     "etcetera_replica_lag_seconds": ("server",),
     "etcetera_replica_fresh": ("server",),
+    "etcetera_postgres_up": ("server",),
     "etcetera_postgres_lag_seconds_bucket": ("server", "le"),
     # What the monitor tries itself
     "etcetera_probes_total": ("part", "result"),

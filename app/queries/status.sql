@@ -74,3 +74,18 @@ SELECT count(*) AS count,
 FROM replies
 JOIN mentions ON mentions.uri = replies.mention_uri
 WHERE replies.state = 'sent' AND replies.sent_at > now() - make_interval(secs => :seconds);
+
+-- name: history(hours, steps)
+-- What the monitor measured in each of so many equal steps, 0 being the oldest: what is measured all
+-- the time as its mean, and else the highest, so that a peak shows however far one looks back.
+SELECT series, label, steps.step,
+       CASE WHEN series IN ('hits', 'workers', 'points', 'mentions')
+            THEN avg(value) ELSE max(value) END AS value
+FROM samples,
+LATERAL (
+    SELECT :steps - 1 - floor(
+        extract(epoch FROM now() - at) * :steps / (CAST(:hours AS integer) * 3600))::integer AS step
+) AS steps
+WHERE at > now() - make_interval(hours => :hours) AND at <= now()
+GROUP BY series, label, steps.step
+ORDER BY series, label, steps.step;

@@ -28,6 +28,7 @@ from app.web import (
     pages,
     pictures,
     problems,
+    status,
     throttle,
 )
 from app.web.context import KEY, Context
@@ -56,7 +57,7 @@ def create_app(
     http.init_app(app, secure=settings.public_url.startswith("https:"))
     throttle.init_app(app, settings)
     problems.init_app(app)
-    for module in (pages, pictures, api, docs, ops, assets):
+    for module in (pages, status, pictures, api, docs, ops, assets):
         app.register_blueprint(module.blueprint)
     _prepare_templates(app, settings)
     if settings.trusted_proxies:

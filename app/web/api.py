@@ -13,6 +13,7 @@ from app.repository.users import valid_did
 from app.web import views
 from app.web.context import reads
 from app.web.cursors import Cursor
+from app.web.http import LIVE
 from app.web.names import did_of_name, search_words
 from app.web.openapi import Api
 from app.web.reads import ObjectFilter
@@ -67,6 +68,11 @@ class PeopleQuery(Query):
 class SearchQuery(Paging):
     q: Annotated[str, BeforeValidator(_words), Field(min_length=1, max_length=200)]
     """Words in an object's name, description, category or region, or the start of a handle."""
+
+
+class HistoryQuery(Query):
+    hours: Annotated[int, Field(ge=1, le=24)] = 1
+    """How far to look back."""
 
 
 @api.get("/objects", views.Page[views.ObjectSummary], query=ObjectsQuery)
@@ -140,7 +146,13 @@ def get_live() -> BaseModel:
     return reads().live()
 
 
-@api.get("/status", views.Status)
+@api.get("/status", views.Status, cache_control=LIVE)
 def get_status() -> BaseModel:
     """How the bot and its queue are doing."""
     return reads().status()
+
+
+@api.get("/status/history", views.History, query=HistoryQuery, cache_control=LIVE)
+def get_history(query: HistoryQuery) -> BaseModel:
+    """What the monitor measured, for charts."""
+    return reads().history(query.hours)

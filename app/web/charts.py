@@ -55,6 +55,49 @@ def bar_chart(points: Sequence[Point], at_least: float = 1) -> BarChart:
 
 
 @dataclass(frozen=True)
+class Stroke:
+    """A line of a chart as an SVG path, with what a table says of it; None without any value."""
+
+    label: str
+    path: str
+    last: float | None
+    highest: float | None
+
+
+@dataclass(frozen=True)
+class LineChart:
+    """Lines in a box as that of `BarChart`."""
+
+    strokes: tuple[Stroke, ...]
+    top: float
+    width: int = 100
+    height: int = 32
+
+
+def line_chart(
+    lines: Sequence[tuple[str, Sequence[float | None]]], at_least: float = 1
+) -> LineChart:
+    """A stroke for each line; where nothing was measured it has a gap."""
+    top = max([at_least, *(value or 0 for _, values in lines for value in values)])
+    return LineChart(tuple(_stroke(label, values, top) for label, values in lines), top)
+
+
+def _stroke(label: str, values: Sequence[float | None], top: float) -> Stroke:
+    step = 100 / max(1, len(values))
+    path, drawing = [], False
+    for index, value in enumerate(values):
+        if value is not None:
+            y = 31.5 - 31 * value / top
+            # Each value is as wide as its step, so that one alone shows too.
+            path.append(f"{'L' if drawing else 'M'}{index * step:.2f} {y:.2f}h{step:.2f}")
+        drawing = value is not None
+    known = [value for value in values if value is not None]
+    return Stroke(
+        label, "".join(path), values[-1] if values else None, max(known) if known else None
+    )
+
+
+@dataclass(frozen=True)
 class Slice:
     name: str
     count: int

@@ -19,6 +19,8 @@ _QUIET = ("ops.", "assets.")
 # nobody answers, they may answer from what they have.
 PAGE = "public, max-age=0, s-maxage=1, stale-while-revalidate=1, stale-if-error=3600"
 SLOW_PAGE = "public, max-age=60, s-maxage=300, stale-while-revalidate=300, stale-if-error=86400"
+# Asked again every few seconds by everybody who looks: however many do, it is drawn once.
+LIVE = "public, max-age=0, s-maxage=3, stale-while-revalidate=5, stale-if-error=60"
 NOT_KEPT = "no-store"
 
 _CONTENT_SECURITY = "; ".join(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import timedelta
 from typing import Any
 from urllib.parse import quote, urlencode
 from uuid import UUID
@@ -13,13 +12,12 @@ from werkzeug.exceptions import NotFound
 
 from app.cache import WORLD, object_scope, user_scope
 from app.clock import day_of
-from app.models import Category, Priority, Rarity, Region
+from app.models import Category, Rarity, Region
 from app.web import charts, http
-from app.web.context import context, reads
+from app.web.context import reads
 from app.web.cursors import Cursor, CursorError
 from app.web.drawn import Drawn, answer, draw, kind
 from app.web.names import did_of_name, search_words
-from app.web.ops import health
 from app.web.problems import BadQuery, WrongParameter
 from app.web.reads import (
     COLLECTION_PAGE,
@@ -30,7 +28,7 @@ from app.web.reads import (
     WORLD_SECONDS,
     ObjectFilter,
 )
-from app.web.views import Page, Person, Point
+from app.web.views import Page, Person
 
 blueprint = Blueprint("pages", __name__)
 
@@ -44,12 +42,6 @@ OBJECT_PAGE = kind("object")
 PERSON_PAGE = kind("person")
 LEADERBOARD_PAGE = kind("leaderboard", seconds=WORLD_SECONDS, pause=COUNT_PAUSE)
 SEARCH_PAGE = kind("search", seconds=WORLD_SECONDS, pause=PAUSE)
-
-_PRIORITIES = {
-    Priority.HIGH: "Claims",
-    Priority.NORMAL: "Gifts and answers",
-    Priority.LOW: "Help and inventories",
-}
 
 
 @blueprint.get("/")
@@ -153,27 +145,6 @@ def how_it_works() -> Response:
     response = make_response(render_template("how_it_works.html"))
     response.headers["Cache-Control"] = http.SLOW_PAGE
     return response
-
-
-@blueprint.get("/status")
-def status() -> str:
-    found, stats = reads().status(), reads().stats()
-    days = [
-        Point(at=reads().now() - timedelta(days=len(stats.claims_by_day) - 1 - i), value=day.claims)
-        for i, day in enumerate(stats.claims_by_day)
-    ]
-    return render_template(
-        "status.html",
-        now=reads().now(),
-        status=found,
-        health=health(),
-        web=context().measurements.recent(),
-        priorities=_PRIORITIES,
-        mentions=charts.bar_chart(found.mentions, at_least=5),
-        replies=charts.bar_chart(found.replies, at_least=1),
-        points=charts.bar_chart(found.write_points, at_least=100),
-        days=charts.bar_chart(days, at_least=5),
-    )
 
 
 @blueprint.get("/sitemap.xml")

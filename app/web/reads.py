@@ -37,6 +37,7 @@ OFFERS = 50
 LEADERS = 25
 PEOPLE_FOUND = 12
 DAYS = 14
+HISTORY_STEPS = 120
 
 # What shows the whole world changes with each claim: loaded four times a second at most, and not
 # kept for long, for somebody else's claim is never far.
@@ -70,6 +71,7 @@ PEOPLE_COUNT = Kind("people_count", TypeAdapter(int), WORLD_SECONDS, COUNT_PAUSE
 # Nothing changes about a day that is over.
 OBJECTS_BEFORE = Kind("objects_before", TypeAdapter(int), seconds=86_400)
 DAYS_BEFORE = Kind("days_before", TypeAdapter(list[views.Day]), seconds=86_400)
+HISTORY = Kind("history", TypeAdapter(views.History), seconds=5)
 STATUS_KIND = Kind("status", TypeAdapter(views.Status), seconds=2)
 
 
@@ -320,6 +322,27 @@ class Reads:
 
     def status(self) -> views.Status:
         return self._get(STATUS_KIND, "status", "", _status)
+
+    def history(self, hours: int) -> views.History:
+        def read(conn: Connection) -> views.History:
+            charts: dict[str, dict[str, list[float | None]]] = {}
+            for row in STATUS.history(conn, hours=hours, steps=HISTORY_STEPS):
+                lines = charts.setdefault(row["series"], {})
+                values = lines.setdefault(row["label"], [None] * HISTORY_STEPS)
+                values[row["step"]] = row["value"]
+            return views.History(
+                until=self.now(),
+                step_seconds=hours * 3600 / HISTORY_STEPS,
+                charts=[
+                    views.Chart(
+                        name=name,
+                        lines=[views.Line(label=label, values=v) for label, v in lines.items()],
+                    )
+                    for name, lines in charts.items()
+                ],
+            )
+
+        return self._get(HISTORY, "status", f"{hours}", read)
 
     # -- plumbing --------------------------------------------------------------------------------
 

@@ -228,3 +228,28 @@ class Status(View):
     write_points_hour: int
     write_points_day: int
     accounts: int
+
+
+class Line(View):
+    label: str
+    values: list[float | None]
+    """One for each step, oldest first; null where nothing was measured."""
+
+
+class Chart(View):
+    name: str
+    lines: list[Line]
+
+
+class History(View):
+    """What the monitor measured; empty where there is none. Seconds, shares of 1 or numbers.
+
+    `depth`, `oldest`: jobs not done and the age of the oldest due one, by priority. `effect`,
+    `reply`, `page`: percentiles of times. `hits`: shares that the caches and the replicas
+    answered. `lag`: of each replica. `workers`: running and wanted. `points`: left to each bot
+    account in this hour. `mentions`: a minute.
+    """
+
+    until: datetime
+    step_seconds: float
+    charts: list[Chart]

@@ -23,7 +23,7 @@ from app.db import Database
 from app.models import User
 from app.settings import Settings
 from app.web import create_app
-from tests.integration.web.world import World, populate
+from tests.integration.web.world import World, populate, watched_hour
 from tests.servers import PostgresServer, ValkeyServer
 
 DATABASE = "browser"
@@ -95,6 +95,7 @@ def site(postgres: PostgresServer, valkey: ValkeyServer, migrated_template: str)
     with Database.open(settings) as database:
         world = World(database, cache)
         people = populate(world, utcnow())
+        world.measure(*watched_hour())
         server = make_server("127.0.0.1", 0, create_app(settings, database, cache), threaded=True)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         with database.read() as conn:

@@ -117,3 +117,21 @@ def test_numbers_move_while_somebody_looks(go: Go, site: Site) -> None:
     assert int(number.inner_text()) > before
     page.locator("[data-live-news] a").click()
     assert page.locator(".card", has_text="@pip.test").count() == 1
+
+
+def test_charts_move_while_somebody_looks(go: Go, site: Site) -> None:
+    page = go("/status").page
+    panel = page.locator('[data-fresh="chart-oldest"]')
+    before = panel.locator("svg.chart path.line").first.get_attribute("d")
+    page.evaluate("window.here = true")
+    site.world.measure((0, "oldest", "high", 50.0))
+    panel.locator("td", has_text="50.0 s").first.wait_for(timeout=30_000)
+    assert panel.locator("svg.chart path.line").first.get_attribute("d") != before
+    assert page.evaluate("window.here"), "without a reload"
+
+
+def test_charts_are_there_without_javascript(go: Go) -> None:
+    page = go("/status", javascript=False).page
+    assert page.locator("svg.chart path.line").count() > 10
+    table = page.locator('[data-fresh="chart-depth"] table')
+    assert table.locator("tbody tr").count() == 3

@@ -1,4 +1,4 @@
-// Keeps the numbers and the countdown moving while somebody looks. Without it the page is complete,
+// Keeps the numbers, the charts and the countdown moving while somebody looks. Without it the page is complete,
 // only still.
 (() => {
   const EVERY = 5000;
@@ -31,6 +31,22 @@
     seen ??= now;
   }
 
+  // Parts of the page that the server draws anew, taken over where they differ. Nothing is pulled
+  // from under a cursor or a selection.
+  const parts = document.querySelectorAll("[data-fresh]");
+  async function redraw() {
+    const response = await fetch(location.href, { headers: { Accept: "text/html" } });
+    if (!response.ok) return;
+    const page = new DOMParser().parseFromString(await response.text(), "text/html");
+    const chosen = getSelection();
+    for (const part of parts) {
+      const next = page.querySelector(`[data-fresh="${part.dataset.fresh}"]`);
+      if (!next || next.innerHTML === part.innerHTML || part.contains(document.activeElement)) continue;
+      if (!chosen.isCollapsed && chosen.containsNode(part, true)) continue;
+      part.replaceChildren(...next.childNodes);
+    }
+  }
+
   function count() {
     for (const place of document.querySelectorAll("[data-countdown]")) {
       const left = Math.max(0, Math.floor((new Date(place.dataset.countdown) - Date.now()) / 1000));
@@ -46,11 +62,12 @@
     if (document.hidden) return;
     count();
     timers.push(setInterval(count, 1000));
+    const repeat = (action) => setInterval(() => action().catch(() => {}), EVERY); // tries again
     if (board) {
-      const ask = () => refresh().catch(() => {}); // the next round tries again
-      ask();
-      timers.push(setInterval(ask, EVERY));
+      refresh().catch(() => {});
+      timers.push(repeat(refresh));
     }
+    if (parts.length) timers.push(repeat(redraw));
   }
   document.addEventListener("visibilitychange", run);
   run();

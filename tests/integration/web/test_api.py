@@ -42,7 +42,9 @@ def test_each_answer_is_as_the_document_says(client: FlaskClient, world: World) 
             assert missing.status_code == 404, path
             validate(document, path, 404, missing.get_json())
         if "400" in operation["responses"]:
-            wrong = client.get(path.format(**values), query_string={"limit": "many", "q": ""})
+            wrong = client.get(
+                path.format(**values), query_string={"limit": "many", "q": "", "hours": "many"}
+            )
             assert wrong.status_code == 400, path
             validate(document, path, 400, wrong.get_json())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -79,6 +80,37 @@ class World:
                 "UPDATE objects SET name = %s, description = %s WHERE id = %s",
                 (name, description, thing.id),
             )
+
+    def measure(self, *samples: tuple[float, str, str, float]) -> None:
+        """Stores what a monitor would have measured: seconds ago, chart, line, value."""
+        now = datetime.now(UTC)
+        with self.database.transaction() as tx:
+            for ago, series, label, value in samples:
+                tx.conn.execute(
+                    "INSERT INTO samples VALUES (%s, %s, %s, %s)",
+                    (now - timedelta(seconds=ago), series, label, value),
+                )
+
+
+def watched_hour() -> Iterator[tuple[float, str, str, float]]:
+    """An hour of a stack with replicas and a CDN, with a surge in it."""
+    for ago in range(5, 3600, 30):
+        surge = max(0.0, 1 - abs(ago - 1500) / 400)
+        for number, priority in enumerate(("high", "normal", "low")):
+            yield ago, "depth", priority, 3 + 800 * surge / (number + 1)
+            yield ago, "oldest", priority, 0.2 + 9 * surge * number
+        for name, usual in (("effect", 0.08), ("reply", 0.9), ("page", 0.01)):
+            yield ago, name, "p50", usual * (1 + surge)
+            yield ago, name, "p95", 2.5 * usual * (1 + 2 * surge)
+        for label, share in (("cdn", 0.91), ("cache", 0.84), ("replicas", 0.95)):
+            yield ago, "hits", label, share - 0.1 * surge
+        for server in (1, 2):
+            yield ago, "lag", f"server {server}", 0.002 * server + 0.03 * surge
+        yield ago, "workers", "running", 3 + round(2 * surge)
+        yield ago, "workers", "wanted", 5 if surge else 3
+        yield ago, "mentions", "received", 100 + 900 * surge
+        for number, account in enumerate(("etcetera.example", "second.etcetera.example")):
+            yield ago, "points", account, 4800 - number * 900 - (3600 - ago) / 3
 
 
 def populate(world: World, now: datetime) -> list[User]:

@@ -1,11 +1,12 @@
 """Decides the geometry of the status page's charts: whatever the values, bars stay in their box."""
 
+import re
 from datetime import UTC, datetime
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.web.charts import bar_chart, stacked
+from app.web.charts import bar_chart, line_chart, stacked
 from app.web.views import Point
 
 NOW = datetime(2026, 11, 3, tzinfo=UTC)
@@ -43,3 +44,29 @@ def test_slices_fill_the_bar_in_order(counts: list[tuple[str, int]]) -> None:
     if slices:
         assert slices[0].x == 0
         assert abs(slices[-1].x + slices[-1].width - 100) < 0.01
+
+
+LINES = st.lists(st.tuples(st.text(max_size=5), VALUES), max_size=5)
+
+
+@given(LINES)
+def test_lines_stay_in_their_box_and_skip_what_was_not_measured(
+    lines: list[tuple[str, list[float | None]]],
+) -> None:
+    chart = line_chart(lines)
+    for stroke, (label, values) in zip(chart.strokes, lines, strict=True):
+        known = [value for value in values if value is not None]
+        points = re.findall(r"([ML])([\d.]+) ([-\d.]+)h([\d.]+)", stroke.path)
+        assert (stroke.label, len(points)) == (label, len(known))
+        assert (stroke.highest, stroke.last) == (
+            max(known, default=None),
+            values[-1] if values else None,
+        )
+        for _, x, y, width in points:
+            assert 0 <= float(x) + float(width) <= 100.02
+            assert 0 <= float(y) <= 32
+
+
+def test_a_gap_begins_a_new_line() -> None:
+    (stroke,) = line_chart([("a", [1, 2, None, 3])]).strokes
+    assert [letter for letter in stroke.path if letter in "ML"] == ["M", "L", "M"]
