@@ -75,7 +75,6 @@ if phase.objectives != Objectives():
             database=database.outputs,
             redis=redis.outputs if redis else None,
             targets=dict(metrics),
-            site=web_url,
             public_url=stack.public_url,
         ),
         target,

@@ -60,6 +60,7 @@ class Monitor:
         redis_url = settings.redis_url
         self._nodes = Nodes(redis_url.get_secret_value()) if redis_url else None
         self._intake = probes.Intake()
+        self._opened = False
         self._counted_until: float | None = None
         self._up: dict[str, bool] = {}
         self._threads = ThreadPoolExecutor(32, thread_name_prefix="look")
@@ -142,6 +143,9 @@ class Monitor:
                 self._counted_until = until
 
     def _count_visit(self, visit: probes.Visit) -> None:
+        self._opened = self._opened or visit.up
+        if not self._opened:
+            return  # a stack that comes up is not down yet
         result = "up" if visit.up else "down"
         self.figures.probes.labels(part="site", result=result).inc()
         if visit.up:

@@ -24,7 +24,7 @@ PRIORITIES = {
     Priority.LOW: "Help and inventories",
 }
 _BY_PRIORITY = {priority.name.lower(): words for priority, words in PRIORITIES.items()}
-_PERCENTILES = {"p50": "Half are faster than", "p95": "95 of 100 are faster than"}
+_PERCENTILES = {"p50": "Half within", "p95": "95 % within"}
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ SUBJECTS = (
     Subject("page", "Page time", _PERCENTILES, formats.duration, 0.1),
     Subject(
         "hits",
-        "Answers from copies",
+        "Answers from copies of the data",
         {
             "cdn": "Pages, from the CDN",
             "cache": "Pages, from the cache",

@@ -27,7 +27,8 @@ def build(
         "METRICS_PORT": str(port),
         "MONITOR_TARGETS": pulumi.Output.json_dumps(dict(args.targets)),
         "MONITOR_OBJECTIVES": json.dumps(limits),
-        "MONITOR_SITE": args.site,
+        # Where people reach the stack on this machine; what it calls itself may be elsewhere.
+        "MONITOR_SITE": f"http://localhost:{target.port('public')}",
     }
     if args.redis is not None:
         environment["REDIS_URL"] = args.redis.url

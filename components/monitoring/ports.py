@@ -12,22 +12,21 @@ from infra.phases import Phase
 
 @dataclass(frozen=True)
 class MonitoringArgs:
-    """`targets` are Prometheus endpoints by name. `site` is tried as people do.
+    """`targets` are Prometheus endpoints by name; none need answer yet, or at any time.
 
-    `public_url` is what the site calls itself, which need not be reached from here.
+    `public_url` is what the site calls itself.
     """
 
     phase: Phase
     database: PostgresOutputs
     redis: RedisOutputs | None
     targets: Mapping[str, pulumi.Output[str]]
-    site: pulumi.Output[str]
     public_url: str
 
 
 @dataclass(frozen=True)
 class MonitoringOutputs:
-    """`url` tells verdicts (`/slo`) and is known once everything was looked at; see app/monitor."""
+    """`url` tells verdicts (`/slo`), and is known after the first look; see app/monitor."""
 
     url: pulumi.Output[str]
     metrics: pulumi.Output[str]

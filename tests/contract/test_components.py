@@ -64,7 +64,6 @@ def monitoring_args() -> MonitoringArgs:
         database=app.database,
         redis=app.redis,
         targets={"web": known("http://web/metrics")},
-        site=known("http://site"),
         public_url="http://site",
     )
 
