@@ -61,7 +61,7 @@ PROBE_SECONDS = 0.5
 WAIT_SECONDS = 1.0
 LOCK_SECONDS = 5.0
 MIXED = ""  # the version of what was made of parts of several: never the current one
-BUMPS = 500  # sent at a time
+BUMPS = 100  # sent at a time; of a node that hangs, each is given up by itself
 BEYOND_SECONDS = 300
 # A value outdated for longer is shown to nobody, also not to who meets somebody else's load.
 GRACE_SECONDS = 1.0
@@ -337,9 +337,9 @@ class Cache:
                     pipe = client.pipeline(transaction=False)
                     for scope in some:
                         # Outlives the values of a scope that changes, which is all that is needed.
-                        pipe.eval(
-                            BUMP, 1, _version_key(scope), _new_version(), changed[scope], 86_400
-                        )
+                        # As a plain command: redis-py refuses `eval` in a cluster's pipeline.
+                        bump = (_version_key(scope), _new_version(), changed[scope], 86_400)
+                        pipe.execute_command("EVAL", BUMP, 1, *bump)
                     pipe.execute()
             except Lost:
                 with self._missed_guard:

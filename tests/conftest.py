@@ -66,8 +66,12 @@ def database_url(postgres: PostgresServer, migrated_template: str) -> Iterator[s
 
 
 @pytest.fixture
-def redis_url(valkey: ValkeyServer) -> str:
-    """An empty Valkey."""
+def redis_url(request: pytest.FixtureRequest) -> str:
+    """An empty Valkey; with "cluster" as its parameter, an empty cluster."""
+    if getattr(request, "param", "server") == "cluster":
+        cluster: ValkeyCluster = request.getfixturevalue("cluster")
+        return cluster.url()
+    valkey: ValkeyServer = request.getfixturevalue("valkey")
     with redis.Redis.from_url(valkey.url()) as client:
         client.flushall()
     return valkey.url()

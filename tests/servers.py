@@ -106,6 +106,10 @@ class ValkeyCluster:
                     start_new_session=True,
                 )
 
+    def start_dead(self) -> None:
+        if dead := [port for port in self.ports if self._processes[port].poll() is not None]:
+            self.start(*dead)
+
     def form(self) -> int:
         """Makes the nodes one cluster and waits until it is whole; returns the commands it took."""
         from components.redis.form import form
@@ -114,8 +118,7 @@ class ValkeyCluster:
 
     def heal(self) -> None:
         """Starts what is not running, waits until the cluster is whole, and empties it."""
-        if dead := [port for port in self.ports if self._processes[port].poll() is not None]:
-            self.start(*dead)
+        self.start_dead()
         self.form()
         for port in self.ports:
             with suppress(redis.ReadOnlyError), self.node(port) as client:
@@ -124,7 +127,7 @@ class ValkeyCluster:
     def signal(self, number: signal.Signals, *ports: int) -> None:
         """Sends a signal to these nodes, or to all that run; a kill is waited for."""
         for port in ports or self.ports:
-            self._processes[port].send_signal(number)
+            self._processes[port].send_signal(number)  # does nothing to one that has ended
             if number == signal.SIGKILL:
                 self._processes[port].wait()
 

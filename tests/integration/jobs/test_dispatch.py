@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Any
 
 import pytest
 import redis
@@ -19,6 +21,7 @@ from app.jobs.dispatch import WINDOW, Relay
 from app.jobs.queue import Queue
 from app.jobs.streams import Streams, stream
 from app.models import Lane, Priority
+from app.redis import connect, connect_to
 from app.settings import Settings
 from tests.integration.jobs.kit import (
     Do,
@@ -39,6 +42,8 @@ from tests.servers import ValkeyServer, valkey_server
 pytestmark = pytest.mark.integration
 
 MakeSettings = Callable[..., Settings]
+
+everywhere = pytest.mark.parametrize("redis_url", ["server", "cluster"], indirect=True)
 
 
 @pytest.fixture
@@ -83,10 +88,12 @@ def leased(source: str) -> float:
 
 
 def on_stream(redis_url: str, level: Priority) -> list[int]:
-    with redis.Redis.from_url(redis_url, decode_responses=True) as client:
-        return [int(values["job"]) for _, values in client.xrange(stream(level))]
+    with closing(connect_to(stream(level), redis_url, timeout=5)) as client:
+        entries: Any = client.xrange(stream(level))
+    return [int(values["job"]) for _, values in entries]
 
 
+@everywhere
 def test_jobs_come_over_the_streams_and_leave_nothing_on_them(
     database: Database, redis_settings: Settings, redis_url: str
 ) -> None:
@@ -114,6 +121,7 @@ def test_each_job_is_on_the_stream_of_its_urgency(
     assert on_stream(redis_url, Priority.NORMAL) == []
 
 
+@everywhere
 def test_a_job_that_ages_on_its_stream_is_also_put_on_a_more_urgent_one(
     database: Database, redis_url: str, relay: Relay, never_redispatch: None
 ) -> None:
@@ -129,6 +137,7 @@ def test_a_job_that_ages_on_its_stream_is_also_put_on_a_more_urgent_one(
     eventually(lambda: len(on_stream(redis_url, Priority.HIGH)) == 5)
 
 
+@everywhere
 def test_ids_that_redis_lost_are_leased_directly(
     database: Database,
     redis_settings: Settings,
@@ -140,7 +149,7 @@ def test_ids_that_redis_lost_are_leased_directly(
     for n in range(5):
         add(database, f"job {n}", priority=Priority.HIGH)  # which no ageing dispatches again
     eventually(lambda: len(on_stream(redis_url, Priority.HIGH)) == 5)
-    with redis.Redis.from_url(redis_url) as client:
+    with closing(connect(redis_url, timeout=5)) as client:
         client.flushall()
     with running(database, redis_settings, {"test": Do(record)}):
         eventually(lambda: len(effects(database)) == 5)
@@ -217,12 +226,13 @@ def test_a_redis_that_is_killed_and_replaced_by_an_empty_one_loses_no_job(
     assert len(effects(database)) == len(set(effects(database))) == 140
 
 
+@everywhere
 def test_flushing_redis_under_load_loses_no_job(
     database: Database, redis_settings: Settings, redis_url: str
 ) -> None:
     with (
         running(database, redis_settings, {"test": Do(record)}),
-        redis.Redis.from_url(redis_url) as client,
+        closing(connect(redis_url, timeout=5)) as client,
     ):
         for n in range(150):
             add(database, f"job {n}")

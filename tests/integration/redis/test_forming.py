@@ -1,4 +1,4 @@
-"""Decides that a cluster is formed of whatever there is: new, restarted, failed over, replaced nodes.
+"""Decides that a cluster is formed of whatever there is: new nodes, restarted ones, replaced ones.
 
 Real nodes, formed by the program that the Redis component runs.
 """
