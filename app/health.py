@@ -23,6 +23,7 @@ from app.settings import Settings
 log = structlog.get_logger(__name__)
 
 _REDIS_SECONDS = 0.5
+_DATABASE_SECONDS = 2.0
 
 
 class Pulse:
@@ -103,7 +104,7 @@ class _Checks:
 
     def _database_up(self) -> bool:
         try:
-            with self._database.read(fresh=True) as conn:
+            with self._database.read(fresh=True, timeout=_DATABASE_SECONDS) as conn:
                 conn.execute("SELECT 1")
         except psycopg.Error:
             return False

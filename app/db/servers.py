@@ -133,8 +133,8 @@ class Servers:
                 return True
             if self.primary == name:
                 self.primary = None
-            if sample.timeline:
-                self._judge(server, float("inf"))
+            if sample.timeline:  # replicas() leaves it out
+                REPLICA_FRESH.labels(server=name).set(0)
             else:
                 self._judge(server, self._history.lag(sample.position, sample.asked))
             return False

@@ -21,6 +21,7 @@ log = structlog.get_logger(__name__)
 QUESTION: bytes = load("replication").standing.sql.encode()
 
 ASK_SECONDS = 0.025  # between two questions while there are reads
+SEARCH_SECONDS = 0.1  # while there is no primary
 IDLE_ASK_SECONDS = 0.5
 # A server that answers nothing for so long hangs. A busy one answers this in milliseconds.
 SILENCE_SECONDS = 2.0
@@ -86,6 +87,8 @@ class Watch(threading.Thread):
         self._servers.doze()
         if self._servers.awake.is_set():
             self._closed.wait(ASK_SECONDS)
+        elif self._servers.primary is None:
+            self._closed.wait(SEARCH_SECONDS)
         else:
             self._servers.awake.wait(IDLE_ASK_SECONDS)
 

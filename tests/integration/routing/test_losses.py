@@ -197,8 +197,10 @@ def test_a_server_that_takes_no_writes_any_more_is_lost_to_writers(cluster: Clus
         primary.ask("SELECT pg_reload_conf()")
         try:
             wait_until(lambda: _read_only(database))
+            connection = _backend(database)
             with pytest.raises(ServerLost, match="no writes"):
                 note(database, 2)
+            assert _backend(database) != connection
         finally:
             with psycopg.connect(
                 primary.url, autocommit=True, options="-c default_transaction_read_only=off"
@@ -207,6 +209,12 @@ def test_a_server_that_takes_no_writes_any_more_is_lost_to_writers(cluster: Clus
                 conn.execute("SELECT pg_reload_conf()")
         wait_until(lambda: primary.ask("SHOW default_transaction_read_only") == "off")
         assert note(database, 3) == 0  # a position, where there is nothing to follow
+
+
+def _backend(database: Database) -> int:
+    """The pool's one connection, as the server knows it."""
+    with database.read() as conn:
+        return conn.info.backend_pid
 
 
 def _read_only(database: Database) -> bool:
