@@ -20,6 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app.clock import utcnow
 from app.db import Database
+from app.migrations import migrate
 from app.monitor import postgres, watch
 from app.monitor.server import Server
 from app.monitor.watch import Monitor
@@ -268,6 +269,8 @@ def test_how_far_replicas_are_behind_is_measured(
 
 def test_whatever_hangs_the_rest_is_watched_on(make: Callable[..., Settings]) -> None:
     with postgres_server() as server, valkey_server() as valkey:
+        # With its tables, so that connections last until the server hangs.
+        migrate(server.url())
         settings = make(database_url=server.url(), redis_url=valkey.url())
         with watching(settings) as watched:
             pids = [valkey.pid, server.pid, *_children(server.pid)]
