@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Collection, Sequence
 from contextlib import suppress
+from math import inf
 from pathlib import Path
 from typing import cast
 
@@ -27,6 +28,8 @@ STEADY_SECONDS = 0.3
 """A process without a probe is ready when it has lived this long."""
 PATIENCE = 5
 """A process that never became ready is restarted after so many times its ready timeout."""
+HUNG_SECONDS = 5.0
+"""How long a process that no longer answers may take to end by itself."""
 _LONG = 3600.0
 """Seconds to sleep when only an alarm or a death matters."""
 
@@ -64,8 +67,11 @@ class ProcessRunner(Runner):
             if not done and not self.halted and self.record == record:
                 self.alarm.sleep(backoff.pause())
 
-    def halt(self) -> None:
-        """Ends the process as its spec asks, then all it left behind."""
+    def halt(self, patience: float = inf) -> None:
+        """Ends the process as its spec asks, then all it left behind.
+
+        It is killed after `patience` seconds, or before where its spec says so.
+        """
         if self._pid == 0:
             self._adopt()
         if self._pid:
@@ -74,7 +80,7 @@ class ProcessRunner(Runner):
             self.show("stopping")
             self._signal(stop.signal)
             self._signal("SIGCONT")  # a stopped process could not hear the first
-            self._await_death(stop.timeout_seconds)
+            self._await_death(min(stop.timeout_seconds, patience))
         self._sweep(STRAGGLER_SECONDS)
         self._forget_child()
         if not self.removing:
@@ -236,7 +242,8 @@ class ProcessRunner(Runner):
         if spec.liveness.kill:
             self._signal("SIGKILL")
             return self._bury(reason)
-        self.halt()
+        # Who does not answer may not hear either, and is missed until that is found out.
+        self.halt(HUNG_SECONDS)
         self.show("backoff", last_error=reason, restarts=self.status.restarts + 1)
         return False
 

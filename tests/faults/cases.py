@@ -83,17 +83,31 @@ def misbehave(mood: Mood) -> Inject:
     return inject
 
 
+def bereave(platform: Platform) -> Callable[[], None]:
+    """Nobody is left who would start anything again; deploying again starts a new supervisor."""
+    send(signal.SIGKILL, platform.supervisor())
+    return platform.deploy
+
+
 def part(prefix: str, most: int | None = None) -> Callable[[Platform], list[psutil.Process]]:
     """All processes of that name, or the first few of them."""
     return lambda platform: platform.processes(*platform.parts(prefix)[:most])
 
 
 def primary(platform: Platform) -> list[psutil.Process]:
-    return platform.processes(platform.primary())
+    """The server with the agent beside it, as when their machine is lost."""
+    name = platform.primary()
+    return list({*platform.processes(name), *platform.server(name)})
+
+
+def primary_server(platform: Platform) -> list[psutil.Process]:
+    """The server alone, as when it crashes."""
+    return platform.server(platform.primary())
 
 
 def replica(platform: Platform) -> list[psutil.Process]:
-    return platform.processes(platform.replica())
+    name = platform.replica()
+    return list({*platform.processes(name), *platform.server(name)})
 
 
 def shard(platform: Platform) -> list[psutil.Process]:
@@ -159,8 +173,18 @@ _ASYNC = {"synchronousCommit": "false"}
 _FIREHOSE = {"blueskyIngest": "firehose"}
 
 CASES = [
-    Case("the primary is killed", kill(primary), writes=15, pages=5, answers=60, short=True),
-    Case("the primary hangs", stop(primary), writes=30, pages=10, answers=90, hold=15),
+    Case("the primary crashes", kill(primary_server), writes=15, pages=5, answers=60, short=True),
+    Case("the primary is lost with its agent", kill(primary), writes=30, pages=5, answers=90),
+    Case("the primary hangs", stop(primary_server), writes=30, pages=10, answers=90, hold=15),
+    Case(
+        "the primary hangs with its agent",
+        stop(primary),
+        writes=45,
+        pages=10,
+        answers=120,
+        hold=30,
+        phase=2,
+    ),
     Case("a replica is killed", kill(replica), writes=10, pages=5, phase=2),
     Case("a replica hangs", stop(replica), writes=20, pages=5, hold=15, phase=2),
     Case("the primary of a Redis shard is killed", kill(shard), short=True),
@@ -178,21 +202,21 @@ CASES = [
     Case("the reader of mentions hangs", stop(part("ingest")), answers=60, hold=15),
     Case("all pooled connections are ended", disconnect, short=True),
     Case("the site's processes are killed with their pools", kill(part("web")), pages=15),
-    Case("the site's processes hang with their pools", stop(part("web")), pages=30, hold=15),
+    Case("the site's processes hang with their pools", stop(part("web")), pages=45, hold=15),
     Case("etcd is killed", kill(part("etcd")), phase=2),
     Case("etcd hangs for longer than the leader's lease", stop(part("etcd")), hold=30, phase=2),
     Case("the edge is killed", kill(part("edge")), pages=5),
     Case("the CDN is killed", kill(part("cdn")), pages=5, phase=2),
     Case("the CDN hangs", stop(part("cdn")), pages=30, hold=15, phase=2),
-    Case("the supervisor is killed", kill(Platform.supervisor)),
+    Case("the supervisor is killed, until the next deployment", bereave),
     Case("Bluesky answers 429", misbehave(Mood.LIMITED), answers=90, hold=10),
     Case("Bluesky answers 500", misbehave(Mood.BROKEN), answers=90, hold=10, short=True),
     Case("Bluesky cuts its answers", misbehave(Mood.CUT), answers=90, hold=10),
     Case("Bluesky hangs", misbehave(Mood.HUNG), answers=90, hold=15),
     Case("Bluesky cuts the stream", misbehave(Mood.CUT), answers=90, hold=10, config=_FIREHOSE),
     Case(
-        "the primary is killed and commits wait for no replica",
-        kill(primary),
+        "the primary crashes and commits wait for no replica",
+        kill(primary_server),
         writes=15,
         pages=5,
         answers=60,
@@ -202,7 +226,7 @@ CASES = [
     ),
     Case(
         "the primary hangs and commits wait for no replica",
-        stop(primary),
+        stop(primary_server),
         writes=30,
         pages=10,
         answers=90,

@@ -36,6 +36,12 @@ class Trial:
     ledger: Ledger
     measured: list[Measured] = field(default_factory=list)
 
+    def note(self, round_: Measured) -> None:
+        """Keeps it, also should the run be broken off."""
+        self.measured.append(round_)
+        if ROUNDS:
+            report.write(self.measured, PHASE)
+
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "case" not in metafunc.fixturenames:
@@ -77,4 +83,4 @@ def pytest_terminal_summary(
     terminalreporter.section("faults, the worst of all rounds")
     terminalreporter.write(report.table(measured))
     if ROUNDS:
-        terminalreporter.line(f"written to {report.write(measured, PHASE)}")
+        terminalreporter.line(f"written to {report.FOLDER}")

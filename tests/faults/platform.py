@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,7 @@ import psycopg
 import redis
 from psycopg.rows import dict_row
 
+from components.target import PORTS
 from infra.local import operations
 from infra.phases import PHASES
 from tests import stacks
@@ -28,10 +29,7 @@ from tests.servers import postgres_server
 WHOLE_SECONDS = 180.0
 _LOOK_SECONDS = 0.5
 _ASK_SECONDS = 3
-_REPLICATION = (
-    "SELECT application_name, state, sync_state FROM pg_stat_replication"
-    " WHERE application_name LIKE 'postgres-%'"
-)
+_SYNCHRONOUS = ("sync_standby", "quorum_standby")
 
 
 @dataclass
@@ -54,8 +52,12 @@ class Platform:
 
     def configure(self, **config: str) -> None:
         """Deploys with this configuration, unless that is how the stack runs already."""
-        if self.outputs and config == self.config:
-            return
+        if not self.outputs or config != self.config:
+            self.config = config
+            self.deploy()
+
+    def deploy(self) -> None:
+        """As an operator does, also to mend what cannot mend itself."""
         self.outputs, _ = stacks.up(
             self.root,
             self.port_base,
@@ -64,9 +66,8 @@ class Platform:
             blueskyHandle=self.network.bot_handle,
             blueskyPassword=self.network.bot_password,
             blueskyLimits="off",
-            **config,
+            **self.config,
         )
-        self.config = config
 
     # Parts
 
@@ -88,10 +89,9 @@ class Platform:
         raise LookupError("no PostgreSQL server takes writes")
 
     def replica(self) -> str:
-        """A PostgreSQL server that follows: the synchronous one, whose loss is felt most."""
-        with _ask(self._members()[self.primary()]) as conn:
-            rows = conn.execute(_REPLICATION + " ORDER BY sync_state DESC").fetchall()
-        return str(rows[0]["application_name"])
+        """A PostgreSQL server that follows, and confirms commits where any does."""
+        replicas = [one for one in self._cluster() if one["role"] != "leader"]
+        return str(max(replicas, key=lambda one: one["role"] in _SYNCHRONOUS)["name"])
 
     def shard(self) -> str:
         """A Redis server that takes writes."""
@@ -109,9 +109,13 @@ class Platform:
         pids = stacks.pids(self.root)
         for name in names:
             with suppress(psutil.NoSuchProcess):
-                head = psutil.Process(pids[name])
-                found += [head, *head.children(recursive=True)]
+                found += _family(pids[name])
         return found
+
+    def server(self, name: str) -> list[psutil.Process]:
+        """A PostgreSQL server without the agent that watches over it."""
+        file = self.root / "run" / name / "data" / "postmaster.pid"
+        return _family(int(file.read_text().split()[0]))
 
     def supervisor(self) -> list[psutil.Process]:
         """What watches over the processes."""
@@ -144,17 +148,17 @@ class Platform:
         if not wanted:
             return
         try:
-            with _ask(self._members()[self.primary()]) as conn:
-                rows = conn.execute(_REPLICATION).fetchall()
-        except (psycopg.OperationalError, LookupError) as error:
+            members = self._cluster()
+            self.primary()
+        except (httpx.HTTPError, LookupError) as error:
             yield str(error)
             return
-        streaming = [row["application_name"] for row in rows if row["state"] == "streaming"]
+        streaming = [one for one in members if one["state"] == "streaming"]
         if len(streaming) < wanted:
-            yield f"only {streaming} stream"
-        synchronous = any(row["sync_state"] in ("sync", "quorum") for row in rows)
-        if self.config.get("synchronousCommit") != "false" and not synchronous:
-            yield "no replica is synchronous"
+            yield f"PostgreSQL has {[(one['name'], one['state']) for one in members]}"
+        confirming = [one for one in streaming if one["role"] in _SYNCHRONOUS]
+        if self.config.get("synchronousCommit") != "false" and len(confirming) < wanted:
+            yield "not every replica confirms commits"
 
     def _redis_missing(self) -> Iterator[str]:
         size = PHASES[self.phase].redis
@@ -188,9 +192,18 @@ class Platform:
         if answer.status_code >= 500:
             yield f"the site answers {answer.status_code}"
 
+    def _cluster(self) -> list[dict[str, Any]]:
+        """The members as Patroni sees them: name, role, state. HTTPError when no agent answers."""
+        for number in (1, 2, 3):
+            with suppress(httpx.HTTPError):
+                port = self.port_base + PORTS[f"patroni-{number}"]
+                answer = httpx.get(f"http://127.0.0.1:{port}/cluster", timeout=_ASK_SECONDS)
+                return list(answer.json()["members"])
+        raise httpx.ConnectError("no Patroni answers")
+
     def _members(self) -> dict[str, str]:
         """URLs of the PostgreSQL servers by the names of their processes."""
-        names = {self.port_base + 29 + number: f"postgres-{number}" for number in range(1, 4)}
+        names = {self.port_base + PORTS[f"postgres-{n}"]: f"postgres-{n}" for n in (1, 2, 3)}
         urls = self.outputs.get("replica_urls") or []
         if not urls:
             return {"postgres": self.outputs["database_url"]}
@@ -198,9 +211,8 @@ class Platform:
 
     def _redis(self, name: str) -> redis.Redis:
         password = urlsplit(self.outputs["redis_url"].split(",")[0]).password
-        offset = int(name.rpartition("-")[2]) - 1 if "-" in name else 0
         return redis.Redis(
-            port=self.port_base + 40 + offset,
+            port=self.port_base + PORTS[name],
             password=unquote(password or ""),
             socket_timeout=_ASK_SECONDS,
             decode_responses=True,
@@ -220,6 +232,11 @@ def running(phase: int, root: Path, port_base: int) -> Iterator[Platform]:
         yield platform
 
 
+def _family(pid: int) -> list[psutil.Process]:
+    head = psutil.Process(pid)
+    return [head, *head.children(recursive=True)]
+
+
 def send(number: signal.Signals, processes: list[psutil.Process]) -> None:
     """All at once, as far as that goes; those that have ended meanwhile are left out."""
     for process in processes:
@@ -231,6 +248,3 @@ def _ask(url: str) -> psycopg.Connection[dict[str, Any]]:
     return psycopg.connect(
         url, row_factory=dict_row, connect_timeout=_ASK_SECONDS, application_name="faults"
     )
-
-
-Fault = Callable[[Platform], list[psutil.Process]]

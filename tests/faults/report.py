@@ -53,15 +53,12 @@ def table(rounds: Sequence[Measured]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write(rounds: Sequence[Measured], phase: int) -> Path:
-    """Writes both files; gives the path of the table."""
+def write(rounds: Sequence[Measured], phase: int) -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     (FOLDER / f"faults-phase{phase}.json").write_text(
         json.dumps([asdict(one) for one in rounds], indent=2) + "\n"
     )
-    path = FOLDER / f"faults-phase{phase}.md"
-    path.write_text(table(rounds))
-    return path
+    (FOLDER / f"faults-phase{phase}.md").write_text(table(rounds))
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -55,7 +55,7 @@ def test_people_hardly_notice(case: Case, trial: Trial) -> None:
         pages_failed=traffic.pages.errors.total(),
         **vars(found),
     )
-    trial.measured.append(measured)
+    trial.note(measured)
     broken = [
         f"{what}: {value:.1f} s, not {most:g}"
         for what, value, most in (

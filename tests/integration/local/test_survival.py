@@ -43,6 +43,35 @@ def test_a_stopped_process_is_replaced(stack: Stack) -> None:
     assert procfs.look(first["pid"]) is None
 
 
+def test_a_process_that_hangs_does_not_get_the_time_to_stop_that_others_get(
+    stack: Stack, tmp_path: Path
+) -> None:
+    port, seen = free_port(), tmp_path / "seen"
+    # The first of them is deaf to HTTP and to SIGTERM, the next one is as it should be.
+    program = f"""if True:
+        import http.server, pathlib, signal, socket, time
+        if not pathlib.Path({str(seen)!r}).exists():
+            pathlib.Path({str(seen)!r}).touch()
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            deaf = socket.create_server(("127.0.0.1", {port}))
+            time.sleep(300)
+        http.server.test(port={port}, bind="127.0.0.1")
+    """
+    first = stack.process(
+        "deaf",
+        *(sys.executable, "-c", program),
+        ready={"tcp": port},
+        readyTimeoutSeconds=1,
+        liveness={
+            "intervalSeconds": 0.2,
+            "failures": 2,
+            "probes": [{"http": f"http://127.0.0.1:{port}/"}],
+        },
+        stop={"timeoutSeconds": 120},
+    )
+    eventually(lambda: stack.read("deaf")["pid"] not in (0, first["pid"]), seconds=60)
+
+
 def test_a_process_with_signs_of_life_is_left_alone_while_it_is_not_ready(stack: Stack) -> None:
     port = free_port()
     first = stack.process(
