@@ -87,10 +87,8 @@ class Database:
             database = cls(pools.alone(url, settings.database_pool))
         else:
             database = cls._routed(url, replicas, everywhere, settings.database_pool)
-        database._start()
         try:
-            with database._checked_out(OPEN_TIMEOUT):
-                pass
+            database._start()
         except PoolTimeout:
             database.close()
             raise Unavailable(
@@ -206,6 +204,10 @@ class Database:
             self._replicas.open()
         for watch in self._watches:
             watch.start()
+        if self._watches:
+            self._primary.putconn(self._primary.getconn(OPEN_TIMEOUT))
+        else:
+            self._primary.wait(OPEN_TIMEOUT)
 
     def close(self) -> None:
         for watch in self._watches:

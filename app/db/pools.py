@@ -58,7 +58,7 @@ def _watched(conninfo: str | Callable[[], str], name: str, size: int, *, writes:
         conninfo,
         connection_class=psycopg.Connection[DictRow],
         kwargs=_OPTIONS | {"connect_timeout": CONNECT_SECONDS},
-        min_size=1 if writes else 0,
+        min_size=0,
         max_size=size,
         timeout=CHECKOUT_TIMEOUT,
         max_idle=600.0 if writes else IDLE_SECONDS,
