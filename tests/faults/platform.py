@@ -124,13 +124,12 @@ class Platform:
 
     # Wholeness
 
-    def wait_until_whole(self, seconds: float = WHOLE_SECONDS) -> float:
-        """Returns the seconds it took; AssertionError with what is missing when it takes longer."""
+    def wait_until_whole(self, seconds: float = WHOLE_SECONDS) -> None:
+        """AssertionError with what is missing when it takes longer."""
         began = time.monotonic()
         while missing := self.missing():
             assert time.monotonic() - began < seconds, f"not whole after {seconds:.0f} s: {missing}"
             time.sleep(_LOOK_SECONDS)
-        return time.monotonic() - began
 
     def missing(self) -> list[str]:
         """What the stack lacks of its full redundancy."""

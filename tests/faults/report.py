@@ -15,7 +15,6 @@ HEADS = (
     "pages again, s",
     "slowest effect, s",
     "slowest reply, s",
-    "whole again, s",
     "pages failed",
     "writes lost",
     "mentions lost",
@@ -33,7 +32,6 @@ class Measured:
     pages: float
     effect: float
     reply: float
-    whole: float
     pages_failed: int
     writes_lost: int
     mentions_lost: int
@@ -65,5 +63,5 @@ def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-_SECONDS = ("writes", "pages", "effect", "reply", "whole")
+_SECONDS = ("writes", "pages", "effect", "reply")
 _COUNTS = ("pages_failed", "writes_lost", "mentions_lost", "effects_doubled", "replies_doubled")

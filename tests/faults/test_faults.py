@@ -43,7 +43,7 @@ def test_people_hardly_notice(case: Case, trial: Trial) -> None:
         _until(time.monotonic() + STEADY_SECONDS)
         end = time.monotonic()
     answers = wait_for_answers(platform, traffic.posted)
-    whole = platform.wait_until_whole()
+    platform.wait_until_whole()
     found = audit(platform, trial.ledger, traffic.posted)
     measured = Measured(
         when=case.when,
@@ -51,7 +51,6 @@ def test_people_hardly_notice(case: Case, trial: Trial) -> None:
         pages=traffic.pages.silence(begin, end),
         effect=answers.effect,
         reply=answers.reply,
-        whole=whole,
         pages_failed=traffic.pages.errors.total(),
         **vars(found),
     )

@@ -34,15 +34,15 @@ class Pulse:
     """When something worked. Thread-safe."""
 
     def __init__(self) -> None:
-        self._beats: list[float] = []
+        self.beats: list[float] = []
         self.errors: Counter[str] = Counter()
 
     def beat(self) -> None:
-        self._beats.append(time.monotonic())
+        self.beats.append(time.monotonic())
 
     def silence(self, since: float, until: float) -> float:
         """The longest time without a beat, seconds; it may have begun before `since`."""
-        beats = sorted(self._beats)
+        beats = sorted(self.beats)
         before = max((beat for beat in beats if beat <= since), default=since)
         marks = [before, *(beat for beat in beats if since < beat <= until), until]
         return max(later - earlier for earlier, later in pairwise(marks))
