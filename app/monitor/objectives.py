@@ -12,7 +12,8 @@ from enum import StrEnum
 
 from app.monitor.history import Window
 
-LOAD = "run scripts/load against the stack meanwhile"
+LOAD = "run scripts/load"
+PATIENCE = "wait a little"
 PRIORITIES = ("high", "normal", "low")
 HITS = frozenset({"hit", "stale"})
 KEPT_ANSWERS = frozenset({"hit", "stale", "updating"})
@@ -199,7 +200,7 @@ def _cache(window: Window, limit: float) -> Finding:
         parts = f"CDN answers and look-ups behind it; {parts}"
     others = _by_others(window, asked)
     if ratio is None or others < LEAST_P95:
-        verdict, parts = Verdict.NO_DATA, f"{parts}; hardly anybody looked: {LOAD}"
+        verdict, parts = Verdict.NO_DATA, f"{parts}; too few to tell: {LOAD}"
     else:
         verdict = Verdict.OK if ratio > limit else Verdict.MISSED
     return Finding("cache_hit_ratio", "Cache hits", "%", limit, ratio, verdict, round(asked), parts)
@@ -240,6 +241,7 @@ def _lag(window: Window, limit: float) -> Finding:
         min((window.count(metric, server=server) for server in servers), default=0),
         LEAST_P99,
         f"time a replica takes to have what the primary has; worst of {len(servers)}",
+        PATIENCE,
     )
 
 
@@ -263,7 +265,7 @@ def _uptime(window: Window, limit: float) -> Finding:
     parts = ", ".join(f"{part} {share:.3%}" for part, share in shares.items())
     how = f"tries that were answered ({parts}); the bot: mentions are taken within a minute"
     if worst is None or len(shares) < 2:
-        verdict = Verdict.NO_DATA
+        verdict, how = Verdict.NO_DATA, f"{how}; {PATIENCE}"
     else:
         verdict = Verdict.OK if worst > limit else Verdict.MISSED
     return Finding("uptime_ratio", "Up", "%", limit, worst, verdict, tries, how)
@@ -287,7 +289,7 @@ def _autoscaling(window: Window) -> Finding:
         off = 0.0 if running == wanted else off + r.at - previous
         worst, previous = max(worst, off), r.at
     moves = window.by("etcetera_autoscaler_decisions_total", "direction")
-    told = ", ".join(f"{round(n)} {direction}" for direction, n in sorted(moves.items())) or "none"
+    told = ", ".join(f"{round(moves.get(way, 0))} {way}" for way in ("up", "down"))
     how = (
         f"{min(numbers, default=0):.0f} to {max(numbers, default=0):.0f} ran; decisions: {told};"
         f" at most {worst:.0f} s off what was wanted"
@@ -344,9 +346,10 @@ def _percentile(
     samples: int,
     least: int,
     how: str,
+    remedy: str = LOAD,
 ) -> Finding:
     if measured is None or samples < least:
-        verdict, how = Verdict.NO_DATA, f"{how}; only {samples}, {least} are needed: {LOAD}"
+        verdict, how = Verdict.NO_DATA, f"{how}; too few to tell: {remedy}"
     else:
         verdict = Verdict.OK if measured < limit else Verdict.MISSED
     return Finding(name, title, "s", limit, measured, verdict, samples, how)
