@@ -131,7 +131,9 @@ def process(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
     """A worker process with the handlers of worker_process.py, killed at the end."""
     env = {
         name.upper(): _text(value)
-        for name, value in settings.model_dump(exclude_none=True, exclude={"replica_urls"}).items()
+        for name, value in settings.model_dump(
+            exclude_defaults=True, exclude={"replica_urls"}
+        ).items()
     }
     child = subprocess.Popen(
         [sys.executable, "-m", "tests.integration.jobs.worker_process"],
