@@ -53,7 +53,8 @@ class Member:
     def start(self) -> None:
         options = [part for item in PARAMETERS.items() for part in ("-c", "=".join(item))]
         command = [_postgres_programs() / "postgres", "-D", self.data, "-p", self.port, *options]
-        words = [str(word) for word in _wrap(command, signal.SIGINT, rootless=True)]
+        # Killed with the tests: a server that hangs at that moment would not hear anything else.
+        words = [str(word) for word in _wrap(command, signal.SIGKILL, rootless=True)]
         with (self.data.parent / f"{self.data.name}.log").open("ab") as log:
             self._process = subprocess.Popen(
                 words,
@@ -140,7 +141,7 @@ class Cluster:
 
 @contextmanager
 def postgres_cluster(replicas: int = 2) -> Iterator[Cluster]:
-    """A primary with streaming replicas, in about three seconds."""
+    """A primary with streaming replicas, in about a second."""
     user, password = "etcetera", secrets.token_hex(16)
     programs = _postgres_programs()
     with _folder("cluster") as folder:

@@ -17,7 +17,7 @@ from psycopg_pool import PoolTimeout
 
 from app import hosts
 from app.db import pools
-from app.db.connections import Connection, ReplicaLost, ServerLost, using, written
+from app.db.connections import Connection, ServerLost, using, written
 from app.db.pools import CHECKOUT_TIMEOUT, OPEN_TIMEOUT, Pool
 from app.db.replicas import Replicas
 from app.db.servers import ANY, PRIMARY, Servers
@@ -129,7 +129,7 @@ class Database:
             except errors.ReadOnlySqlTransaction as error:
                 conn.close()  # for another, to the primary
                 raise ServerLost("the server takes no writes (any more)") from error
-            if tx.wants_position and self._replicas:
+            if tx.wants_position and self._watches:
                 tx.position = written(conn)
         tx.committed()
 
@@ -164,13 +164,13 @@ class Database:
         after: int = ANY,
         timeout: float = CHECKOUT_TIMEOUT,
     ) -> T:
-        """What `load` finds on a connection of `read`. It must do nothing but read: where a replica
-        fails meanwhile it is called again, with a connection to another server."""
+        """What `load` finds on a connection of `read`. It must do nothing but read: where a server
+        fails meanwhile it is called again, with a connection to another one."""
         for _ in range(len(self._replicas or ())):
             try:
                 with self.read(after=after, timeout=timeout) as conn:
                     return load(conn)
-            except ReplicaLost as error:
+            except ServerLost as error:
                 log.info("read repeated elsewhere", error=str(error).strip())
         with self.read(after=PRIMARY, timeout=timeout) as conn:
             return load(conn)
