@@ -55,6 +55,10 @@ def look(pid: int) -> Seen | None:
     )
 
 
+_YOUNG_SECONDS = 10
+_marked: dict[Seen, dict[str, str]] = {}
+
+
 def lives(pid: int, birth: str) -> bool:
     """Whether the very process that had this pid at that birth still runs."""
     seen = look(pid) if pid else None
@@ -80,6 +84,25 @@ def marks(pid: int) -> dict[str, str]:
     }
 
 
+def _lasting_marks(one: Seen) -> dict[str, str]:
+    """As `marks`, but read only once from a process that has run for a while.
+
+    A young one may be about to become another program; later none gets a mark any more, though some
+    wipe theirs out. Reading environments is most of what a look at everybody costs.
+    """
+    if one in _marked:
+        return _marked[one]
+    found = marks(one.pid)
+    if _age(one) > _YOUNG_SECONDS:
+        _marked[one] = found
+    return found
+
+
+def _age(one: Seen) -> float:
+    ticks = int(one.birth.partition(":")[2])
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+
+
 def descendants(of: Iterable[int], everyone: Iterable[Seen]) -> set[Seen]:
     """Those among everyone that these processes have started, directly or not."""
     children: defaultdict[int, list[Seen]] = defaultdict(list)
@@ -102,6 +125,9 @@ def members(folder: Path, session: int = 0, kin: Collection[Seen] = ()) -> list[
     seen earlier, which nothing may connect with the folder any more.
     """
     seen = {one.pid: one for one in everybody() if not one.zombie}
+    for one in list(_marked):  # a copy, for other threads look as well
+        if one != seen.get(one.pid):
+            _marked.pop(one, None)
     spared = _ancestors(seen)
     found = {
         pid
@@ -145,7 +171,7 @@ def end(folder: Path, *, session: int = 0, kin: Collection[Seen] = (), grace: fl
 
 
 def _belongs(one: Seen, folder: Path) -> bool:
-    if marks(one.pid).get(FOLDER_MARKER) == str(folder):
+    if _lasting_marks(one).get(FOLDER_MARKER) == str(folder):
         return True
     if one.terminal:
         return False  # somebody's shell that happens to be there
