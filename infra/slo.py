@@ -53,7 +53,7 @@ def main(stack: str, window: float, wait: bool, as_json: bool) -> None:
     """
     outputs = json.load(sys.stdin)
     try:
-        verdict = ask(monitor(outputs, stack), window, wait=wait)
+        verdict = ask(monitor(outputs, stack), stack, window, wait=wait)
     except _UnmeasuredError as error:
         click.echo(f"scripts/slo: {error}", err=True)
         sys.exit(UNMEASURED)
@@ -78,14 +78,14 @@ def monitor(outputs: Mapping[str, Any], stack: str) -> str:
     return metrics.removesuffix("/metrics")
 
 
-def ask(url: str, window: float, *, wait: bool) -> dict[str, Any]:
+def ask(url: str, stack: str, window: float, *, wait: bool) -> dict[str, Any]:
     """The monitor's verdict on the last `window` seconds."""
     while True:
         try:
             answer = httpx.get(f"{url}/slo", params={"window": window}, timeout=30, trust_env=False)
         except httpx.HTTPError as error:
             raise _UnmeasuredError(
-                f"the monitor at {url} does not answer ({error}); run scripts/up"
+                f"the monitor at {url} does not answer ({error}); run: scripts/up {stack}"
             ) from None
         verdict: dict[str, Any] = answer.json()
         if answer.status_code != 200:

@@ -23,6 +23,10 @@ def welcome(stack: str, outputs: Mapping[str, Any]) -> str:
     ]
     if bluesky:
         lines.append(f'  scripts/bluesky {stack} post --as alice "@{bot} claim"')
+    if outputs["slo"]:
+        lines.append(
+            f"  scripts/slo {stack}                            what it has to reach, and does"
+        )
     lines += [
         f"  scripts/dev {stack}                            the site in debug mode, with reload",
         f"  scripts/pulumi stack output --stack {stack}    addresses and limits",

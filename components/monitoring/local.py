@@ -8,7 +8,7 @@ import pulumi
 from components.monitoring.ports import MonitoringArgs, MonitoringOutputs
 from components.target import LocalTarget
 from components.workload.local import REPOSITORY, app_command, fingerprint
-from infra.local.resources import HttpProbe, Process, Secret, Stop
+from infra.local.resources import HttpProbe, Liveness, Process, Secret, Stop
 
 
 def build(
@@ -39,6 +39,7 @@ def build(
         environment=environment,
         ports=[port],
         ready=HttpProbe(http=f"http://127.0.0.1:{port}/readyz"),
+        liveness=Liveness(probes=[HttpProbe(http=f"http://127.0.0.1:{port}/healthz")]),
         stop=Stop(signal="SIGTERM", timeout_seconds=10),
         triggers={"code": fingerprint(REPOSITORY / "app")},
         opts=opts,
