@@ -89,9 +89,16 @@ def bereave(platform: Platform) -> Callable[[], None]:
     return platform.deploy
 
 
-def part(prefix: str, most: int | None = None) -> Callable[[Platform], list[psutil.Process]]:
-    """All processes of that name, or the first few of them."""
-    return lambda platform: platform.processes(*platform.parts(prefix)[:most])
+def part(name: str) -> Callable[[Platform], list[psutil.Process]]:
+    """All processes of that name. LookupError when none runs."""
+
+    def find(platform: Platform) -> list[psutil.Process]:
+        names = platform.parts(name)
+        if not names:
+            raise LookupError(f"no {name} runs")
+        return platform.processes(*names)
+
+    return find
 
 
 def primary(platform: Platform) -> list[psutil.Process]:
@@ -202,7 +209,7 @@ CASES = [
     Case("the reader of mentions hangs", stop(part("ingest")), answers=60, hold=15),
     Case("all pooled connections are ended", disconnect, short=True),
     Case("the site's processes are killed with their pools", kill(part("web")), pages=15),
-    Case("the site's processes hang with their pools", stop(part("web")), pages=45, hold=15),
+    Case("the site's processes hang with their pools", stop(part("web")), pages=60, hold=15),
     Case("etcd is killed", kill(part("etcd")), phase=2),
     Case("etcd hangs for longer than the leader's lease", stop(part("etcd")), hold=30, phase=2),
     Case("the edge is killed", kill(part("edge")), pages=5),
