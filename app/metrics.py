@@ -65,6 +65,7 @@ EFFECT_SECONDS = Histogram(
     buckets=_BOT_SECONDS,
 )
 REPLIES = Counter("etcetera_replies", "Replies by what became of them.", ["outcome"])
+DIGESTS = Counter("etcetera_digests", "Posts that answered several people at once.")
 COMMANDS = Counter(
     "etcetera_commands", "Commands understood, by name and result.", ["name", "result"]
 )
@@ -168,6 +169,7 @@ class DatabaseCollector(Collector):
             "hour": settings.bluesky_write_points_hour,
             "day": settings.bluesky_write_points_day,
         }
+        self._accounts = {account.handle for account in settings.bot_accounts}
 
     def describe(self) -> list[GaugeMetricFamily]:
         """Nothing: registering must not read the database."""
@@ -178,7 +180,7 @@ class DatabaseCollector(Collector):
         try:
             with self._database.read(fresh=True, timeout=_DATABASE_SECONDS) as conn:
                 queue = stats(conn)
-                spent = list(SQL.write_points(conn))
+                spent = {row["account"]: row for row in SQL.write_points(conn)}
         except (psycopg.Error, psycopg_pool.PoolTimeout):
             up.add_metric([], 0)
             yield up
@@ -208,9 +210,10 @@ class DatabaseCollector(Collector):
             "Bluesky write points an account may still spend.",
             labels=["account", "window"],
         )
-        for account in spent:
+        for account in sorted(self._accounts | spent.keys()):
             for window, limit in self._limits.items():
-                left.add_metric([account["account"], window], max(0, limit - account[window]))
+                used = spent[account][window] if account in spent else 0
+                left.add_metric([account, window], max(0, limit - used))
         yield left
 
 

@@ -76,6 +76,7 @@ class TransactionKind(StrEnum):
 class ReplyState(StrEnum):
     PENDING = "pending"
     SENT = "sent"
+    DIGESTED = "digested"
     WITHHELD = "withheld"
 
 
@@ -179,7 +180,10 @@ class Mention:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The bot's answer to a mention: `record` is an app.bsky.feed.post without its picture."""
+    """The bot's answer to a mention: `record` is an app.bsky.feed.post without its picture.
+
+    From `begun_at` on it may be on Bluesky, sent by `account`, which stays the same.
+    """
 
     mention_uri: str
     account: str
@@ -189,6 +193,24 @@ class Reply:
     gift_id: UUID | None
     state: ReplyState
     reason: str | None
+    uri: str | None
+    cid: str | None
+    created_at: datetime
+    sent_at: datetime | None
+    begun_at: datetime | None
+    short_at: datetime | None
+    digest_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """One post that answers several people, for want of points to answer each."""
+
+    id: UUID
+    job_key: str
+    account: str
+    rkey: str
+    record: dict[str, Any]
     uri: str | None
     cid: str | None
     created_at: datetime

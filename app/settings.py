@@ -6,6 +6,7 @@ the Bluesky account) is optional here and demanded with `Settings.require`.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -38,6 +39,7 @@ FIXES = {
     "bluesky_url": "set the account's server, such as https://bsky.social",
     "bluesky_handle": "set the bot's handle without @, such as etcetera.exchange",
     "bluesky_password": "set an app password of the bot's account",
+    "bluesky_couriers": 'set a JSON list of {"handle": ..., "password": ...}; [] for none',
     "bluesky_ingest": "set notifications or firehose",
     "monitor_targets": 'set JSON such as {"web": "http://127.0.0.1:8201/metrics"}',
     "monitor_objectives": 'set JSON such as {"page_p95_seconds": 1.0}',
@@ -99,10 +101,21 @@ def _split(value: object) -> object:
     return value
 
 
+def _json(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        # The text is secret, so nothing of it is quoted.
+        raise ValueError("is not JSON") from None
+
+
 def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
+HANDLE = r"^[^@\s]+\.[^@\s]+$"
 Port = Annotated[int, Field(ge=1, le=65535)]
 PostgresUrl = Annotated[SecretStr, AfterValidator(_postgres)]
 ReplicaUrl = Annotated[PostgresUrl, AfterValidator(_one_server)]
@@ -110,6 +123,15 @@ RedisUrl = Annotated[SecretStr, AfterValidator(_redis)]
 WebUrl = Annotated[
     str, _url(("http", "https")), AfterValidator(lambda value: str(value).rstrip("/"))
 ]
+
+
+class BotAccount(BaseModel):
+    """An account that sends replies."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    handle: Annotated[str, Field(pattern=HANDLE), BeforeValidator(_lower)]
+    password: SecretStr
 
 
 class Settings(BaseModel):
@@ -125,8 +147,9 @@ class Settings(BaseModel):
     secret_key: Annotated[SecretStr, Field(min_length=32)]
 
     bluesky_url: WebUrl | None = None
-    bluesky_handle: Annotated[str, Field(pattern=r"^[^@\s]+\.[^@\s]+$")] | None = None
+    bluesky_handle: Annotated[str, Field(pattern=HANDLE)] | None = None
     bluesky_password: SecretStr | None = None
+    bluesky_couriers: Annotated[tuple[BotAccount, ...], BeforeValidator(_json)] = ()
     bluesky_ingest: Literal["notifications", "firehose"] = "notifications"
     bluesky_poll_seconds: Annotated[float, Field(gt=0, le=3600)] = 2.0
     bluesky_write_points_hour: Annotated[int, Field(ge=1)] = 5000
@@ -175,6 +198,21 @@ class Settings(BaseModel):
         if (self.autoscaler_least or 0) > (self.autoscaler_most or self.autoscaler_least or 0):
             raise ValueError("AUTOSCALER_LEAST is more than AUTOSCALER_MOST; swap them")
         return self
+
+    @model_validator(mode="after")
+    def _accounts_differ(self) -> Self:
+        handles = [account.handle for account in self.bot_accounts]
+        if len(set(handles)) < len(handles):
+            raise ValueError("BLUESKY_COURIERS: names an account twice; leave out the bot's own")
+        return self
+
+    @property
+    def bot_accounts(self) -> tuple[BotAccount, ...]:
+        """Those that send replies, the one that people mention first; empty without Bluesky."""
+        if self.bluesky_handle is None or self.bluesky_password is None:
+            return ()
+        own = BotAccount(handle=self.bluesky_handle.lower(), password=self.bluesky_password)
+        return (own, *self.bluesky_couriers)
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:

@@ -25,7 +25,13 @@ UNLIMITED = (10**9, 10**9)
 config, phase, target = stack.config, stack.phase, stack.target
 
 bluesky = Bluesky(
-    "bluesky", BlueskyArgs(account=stack.bluesky_account, limits=stack.bluesky_limits), target
+    "bluesky",
+    BlueskyArgs(
+        account=stack.bluesky_account,
+        limits=stack.bluesky_limits,
+        bot_accounts=phase.workload.bot_accounts,
+    ),
+    target,
 )
 
 database = Postgres(

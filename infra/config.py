@@ -3,6 +3,7 @@
 Parsing does no I/O. Whether this machine can hold the stack is the question of `infra.preflight`.
 """
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -55,6 +56,25 @@ def _web_url(value: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("must be a URL that starts with http:// or https://")
     return value.rstrip("/")
+
+
+def _couriers(value: SecretStr) -> SecretStr:
+    try:
+        given = json.loads(value.get_secret_value())
+    except ValueError:
+        given = None
+    well_formed = isinstance(given, list) and all(
+        isinstance(one, dict)
+        and one.keys() == {"handle", "password"}
+        and all(isinstance(text, str) and text for text in one.values())
+        for one in given
+    )
+    if not well_formed:
+        raise ValueError("must be a JSON list of objects with handle and password")
+    handles = [one["handle"].lower() for one in given]
+    if len(set(handles)) < len(handles):
+        raise ValueError("names an account twice")
+    return value
 
 
 def _known_phase(value: int) -> int:
@@ -149,6 +169,12 @@ class StackConfig(BaseModel):
         description="an app password of the bot's account; set it with "
         "`config set --secret etcetera:blueskyPassword`",
     )
+    bluesky_couriers: Annotated[SecretStr, AfterValidator(_couriers)] | None = Field(
+        default=None,
+        description="accounts that send replies beside the bot's own, each with a write budget; "
+        'use a JSON list such as [{"handle": "courier.example.com", "password": "…"}], set with '
+        "`config set --secret etcetera:blueskyCouriers`",
+    )
     bluesky_ingest: Literal["notifications", "firehose"] = Field(
         default="notifications",
         description="where mentions come from; use notifications or firehose",
@@ -191,6 +217,8 @@ class StackConfig(BaseModel):
         given = (self.bluesky_url, self.bluesky_handle, self.bluesky_password)
         if any(given) and not all(given):
             raise ValueError("blueskyUrl|blueskyUrl, blueskyHandle and blueskyPassword go together")
+        if self.bluesky_couriers is not None and not all(given):
+            raise ValueError("blueskyCouriers|couriers need blueskyUrl and the bot's own account")
         return self
 
     @classmethod

@@ -172,7 +172,7 @@ PHASES: dict[int, Phase] = {
         users=100_000,
         bot_operations=100_000,
         budget=300,
-        postgres=PostgresSize(max_connections=150, shared_buffers_mb=128, replicas=2),
+        postgres=PostgresSize(max_connections=200, shared_buffers_mb=128, replicas=2),
         redis=RedisSize(max_memory_mb=128, shards=3, replicas=1),
         workload=WorkloadSize(
             web_processes=3,

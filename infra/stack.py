@@ -89,7 +89,8 @@ class Stack:
         password = _secret(config.bluesky_password)
         if config.bluesky_url is None or config.bluesky_handle is None or password is None:
             return None
-        return Account(config.bluesky_url, config.bluesky_handle, password)
+        couriers = _secret(config.bluesky_couriers) or "[]"
+        return Account(config.bluesky_url, config.bluesky_handle, password, couriers)
 
 
 def _here(url: str) -> bool:

@@ -31,7 +31,7 @@ from app.clock import utcnow
 from app.db import Database
 from app.errors import EtceteraError, Reject, Retry
 from app.metrics import RATE_LIMITED
-from app.settings import Settings
+from app.settings import BotAccount, Settings
 
 T = TypeVar("T")
 POST = "app.bsky.feed.post"
@@ -62,10 +62,16 @@ class Ref:
 
 
 class Bluesky:
-    """The bot's account on its PDS, and through it the network. Thread-safe."""
+    """An account of the bot on its PDS, and through it the network. Thread-safe.
 
-    def __init__(self, settings: Settings, database: Database) -> None:
-        self._keeper = SessionKeeper(settings, database)
+    Without `account` it is the one that people mention.
+    """
+
+    def __init__(
+        self, settings: Settings, database: Database, account: BotAccount | None = None
+    ) -> None:
+        settings.require("bluesky_handle", "bluesky_password")
+        self._keeper = SessionKeeper(settings, database, account or settings.bot_accounts[0])
         self._handles: Timed[str | None] = Timed()
         self._profiles: Timed[Profile | None] = Timed()
         self._silence = Silence()
@@ -76,7 +82,7 @@ class Bluesky:
 
     @property
     def did(self) -> str:
-        """The bot's own DID; only the very first use logs in."""
+        """The account's own DID; only the very first use logs in."""
         return _translated(lambda: self._keeper.did, self.handle)
 
     # Reading

@@ -2,17 +2,18 @@
 
 Points are reserved in PostgreSQL before Bluesky is called. Sums slide minute by minute, which is
 stricter than the server's fixed windows. Part of the budget is kept for urgent replies, so that a
-flood of help requests cannot silence the answers to claims.
+flood of help requests cannot silence the answers to claims, and the last tenth for digests, which
+answer several people in one post when there are no points left to answer them one by one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import structlog
 
 from app.clock import utcnow
-from app.db import Database
+from app.db import Database, Transaction
 from app.errors import Retry
 from app.models import Priority
 from app.repository import budget as points_spent
@@ -22,7 +23,8 @@ CREATE, PUT, DELETE = 3, 2, 1
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 _MINUTE = timedelta(minutes=1)
 # Share of each window's points that a priority may use up.
-_SHARE = {Priority.HIGH: 1.0, Priority.NORMAL: 0.9, Priority.LOW: 0.75}
+_SHARE = {Priority.HIGH: 0.9, Priority.NORMAL: 0.8, Priority.LOW: 0.65}
+DIGESTS = 1.0
 
 log = structlog.get_logger(__name__)
 
@@ -82,6 +84,10 @@ def wait_for(
     return timedelta(0) if excess <= 0 else window
 
 
+class Spent(Retry):
+    """There are not enough points now."""
+
+
 class Budget:
     """The points of one account. Thread-safe."""
 
@@ -90,21 +96,32 @@ class Budget:
         self._account = account
         self._limits = Limits(settings.bluesky_write_points_hour, settings.bluesky_write_points_day)
 
-    def reserve(self, points: int, priority: Priority) -> None:
-        """Takes points before a write; raises Retry with the time at which there are enough."""
+    def reserve(
+        self,
+        points: int,
+        priority: Priority | None,
+        also: Callable[[Transaction], None] = lambda _: None,
+    ) -> None:
+        """Takes points before a write, and in the same transaction does what `also` does.
+
+        Without a priority it may use the share of digests. Raises Spent with the time at which
+        there are enough points.
+        """
         now = utcnow()
+        share = DIGESTS if priority is None else _SHARE[priority]
         with self._database.transaction() as tx:
             points_spent.lock(tx.conn, self._account)
             spent = dict(
                 zip((HOUR, DAY), points_spent.spent(tx.conn, self._account, now), strict=True)
             )
-            allowed = {w: int(self._limits.of(w) * _SHARE[priority]) for w in (HOUR, DAY)}
+            allowed = {w: int(self._limits.of(w) * share) for w in (HOUR, DAY)}
             if all(spent[window] + points <= allowed[window] for window in allowed):
                 points_spent.spend(tx.conn, self._account, _minute(now), points)
+                also(tx)
                 return
             history = points_spent.history(tx.conn, self._account, now - DAY)
         after = max(wait_for(history, w, allowed[w], points, now) for w in allowed)
-        raise Retry(after, f"write budget of {self._account} is spent")
+        raise Spent(after, f"write budget of {self._account} is spent")
 
     def learn(self, headers: Mapping[str, str]) -> None:
         """Counts what the server knows was spent and we do not, until its window resets."""

@@ -17,10 +17,9 @@ import structlog
 from atproto import CAR, FirehoseSubscribeReposClient, models, parse_subscribe_repos_message
 from psycopg_pool import PoolTimeout
 
-from app.bot.bluesky import POST, Bluesky
+from app.bot.bluesky import POST
 from app.bot.facets import read_facets
 from app.bot.inbox import Bot, UnreadableError, read_mention, read_time, store
-from app.bot.notifications import Notifications
 from app.clock import utcnow
 from app.db import Database
 from app.errors import Reject, Retry
@@ -54,17 +53,21 @@ class Firehose:
     """Subscribes to a PDS or relay and stores the mentions in it."""
 
     def __init__(
-        self, settings: Settings, bluesky: Bluesky, database: Database, catch_up: Notifications
+        self,
+        settings: Settings,
+        bot: Callable[[], Bot],
+        database: Database,
+        catch_up: Callable[[], object],
     ) -> None:
         url = (settings.bluesky_url or "").replace("http", "ws", 1)
         self._address = f"{url}/xrpc"
-        self._bluesky = bluesky
+        self._bot = bot
         self._database = database
         self._catch_up = catch_up
 
     def run(self, stop: threading.Event, leads: Callable[[], bool]) -> None:
         """Reads until `stop`, until the lead is lost or until the connection is refused."""
-        bot = Bot(self._bluesky.did, self._bluesky.handle)
+        bot = self._bot()
         with self._database.read(fresh=True) as conn:
             cursor = cursors.get(conn, SOURCE)
         self._fill_gap()
@@ -121,7 +124,7 @@ class Firehose:
     def _fill_gap(self) -> None:
         """Takes from the notifications what the firehose may not repeat."""
         try:
-            self._catch_up.poll()
+            self._catch_up()
         except (Retry, Reject) as error:
             log.warning("gap not filled from notifications", reason=error.reason)
 
@@ -194,7 +197,7 @@ def read_event(frame: Any, bot: Bot) -> Event:
     ops = [op for op in message.ops if op.path.startswith(f"{POST}/")]
     event.deleted = [f"at://{message.repo}/{op.path}" for op in ops if op.action == "delete"]
     created = [op for op in ops if op.action == "create" and op.cid is not None]
-    if created and message.repo != bot.did:
+    if created and not bot.is_us(message.repo):
         blocks = CAR.from_bytes(message.blocks).blocks
         for op in created:
             uri, record = f"at://{message.repo}/{op.path}", blocks.get(op.cid)
@@ -220,4 +223,4 @@ def _concerns(record: Mapping[str, Any], bot: Bot) -> bool:
     if not isinstance(text, str):
         return False
     facets = read_facets(text.encode("utf-8", "replace"), record.get("facets"))
-    return any(facet.did == bot.did for facet in facets)
+    return any(bot.is_us(facet.did) for facet in facets)

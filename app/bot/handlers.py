@@ -13,15 +13,15 @@ from uuid import UUID
 import structlog
 
 from app import limits
-from app.bot import commands, replies
-from app.bot.bluesky import Bluesky, Profile
-from app.bot.budget import Budget
-from app.bot.inbox import Bot
+from app.bot import commands, digests, replies
+from app.bot.accounts import Accounts
+from app.bot.bluesky import Profile
 from app.bot.wording import Answer, Voice
 from app.cache import Cache
 from app.clock import utcnow
 from app.db import Database, Transaction
-from app.domain import accounts, claims, gifts
+from app.domain import accounts as people
+from app.domain import claims, gifts
 from app.errors import Reject, Retry
 from app.limits import Verdict
 from app.metrics import COMMANDS, EFFECT_SECONDS
@@ -53,11 +53,11 @@ class Handler(Protocol):
 
 def build(settings: Settings, database: Database, cache: Cache) -> Mapping[str, Handler]:
     """The bot's handlers by kind of job. Nothing is sent or read before the first job."""
-    bluesky = Bluesky(settings, database)
-    points = Budget(database, settings, bluesky.handle)
+    accounts = Accounts.open(settings, database)
     return {
-        "command": CommandHandler(settings, database, bluesky, cache),
-        replies.KIND: replies.ReplyHandler(database, bluesky, points),
+        "command": CommandHandler(settings, database, accounts, cache),
+        replies.KIND: replies.ReplyHandler(database, accounts),
+        digests.KIND: digests.DigestHandler(database, accounts, settings.public_url),
     }
 
 
@@ -83,12 +83,13 @@ class CommandHandler:
     """Does what a mention asks for and stores the reply."""
 
     def __init__(
-        self, settings: Settings, database: Database, bluesky: Bluesky, cache: Cache
+        self, settings: Settings, database: Database, accounts: Accounts, cache: Cache
     ) -> None:
         self._url = settings.public_url
         self._secret = settings.secret_key
         self._database = database
-        self._bluesky = bluesky
+        self._accounts = accounts
+        self._bluesky = accounts.main
         self._cache = cache
 
     # Before the transaction
@@ -101,7 +102,7 @@ class CommandHandler:
             raise Reject("there is no such mention")
         if mention.deleted_at is not None:
             return Ignored("deleted")
-        command = self._bot().understand(mention)
+        command = self._accounts.bot.understand(mention)
         handle, name = mention.author_handle, None
         if "." not in handle or handle.startswith("did:"):  # a firehose does not tell handles
             author = self._bluesky.profile(mention.author_did)
@@ -114,9 +115,6 @@ class CommandHandler:
         if isinstance(command, commands.Gift):
             recipient = self._recipient(mention.author_did, command)
         return Request(mention, command, handle, name, recipient)
-
-    def _bot(self) -> Bot:
-        return Bot(self._bluesky.did, self._bluesky.handle)
 
     def _recipient(self, giver_did: str, command: commands.Gift) -> Profile | None:
         """Whom the gift is for; `blocked` also where giver and recipient block each other."""
@@ -163,7 +161,7 @@ class CommandHandler:
                 tx,
                 answer,
                 mention,
-                self._bluesky.handle,
+                self._accounts.home(mention.author_did),
                 job.priority,
                 farewell=isinstance(command, commands.Stop),
             )
@@ -171,7 +169,7 @@ class CommandHandler:
     def _user(self, tx: Transaction, request: Request) -> User:
         did = request.mention.author_did
         before = users.get(tx.conn, did)
-        user = accounts.ensure_user(tx, did, request.handle, request.display_name)
+        user = people.ensure_user(tx, did, request.handle, request.display_name)
         if user != before:
             self._cache.account_changed(tx, did=did)
         return user
@@ -195,12 +193,12 @@ class CommandHandler:
                 return voice.help(topic), "Shown"
             case commands.Stop():
                 self._cache.account_changed(tx, did=user.did)  # while open offers are known
-                accounts.opt_out(tx, user)
+                people.opt_out(tx, user)
                 return voice.stopped(), "Stopped"
             case commands.Start():
                 if not user.opted_out:
                     return voice.already_started(), "AlreadyStarted"
-                accounts.opt_in(tx, user)
+                people.opt_in(tx, user)
                 self._cache.account_changed(tx, did=user.did)
                 return voice.started(), "Started"
             case commands.Unknown(word):
@@ -229,7 +227,7 @@ class CommandHandler:
             query = self._shown(tx, request.mention) or ""
         if person is None or not query:
             return voice.gift_incomplete(replace(command, object_query=query)), "Incomplete"
-        if person.did == self._bluesky.did or person.handle == self._bluesky.handle:
+        if self._is_us(person):
             return voice.to_bot(), "ToBot"
         if profile is None:
             return voice.nobody(person.handle or person.did or ""), "Nobody"
@@ -257,6 +255,11 @@ class CommandHandler:
             case gifts.AlreadyOffered(gift):
                 answer = voice.already_offered(gift)
         return answer, type(outcome).__name__
+
+    def _is_us(self, person: commands.Person) -> bool:
+        bot = self._accounts.bot
+        handles = {bot.handle, *bot.couriers.values()}
+        return bot.is_us(person.did) or person.handle in handles
 
     def _accept(self, tx: Transaction, user: User, mention: Mention, voice: Voice) -> _Done:
         outcome = gifts.accept(tx, user, self._meant(tx, mention), utcnow())

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -34,14 +34,19 @@ class UnreadableError(ValueError):
 
 @dataclass(frozen=True)
 class Bot:
-    """Who we are on Bluesky."""
+    """Who we are on Bluesky: the account people mention, and `couriers`, handles by DID."""
 
     did: str
     handle: str
+    couriers: Mapping[str, str] = field(default_factory=dict)
+
+    def is_us(self, did: object) -> bool:
+        """Whether a DID is that of one of our accounts."""
+        return did == self.did or did in self.couriers
 
     def wrote(self, uri: object) -> bool:
         """Whether a URI is that of one of our own posts."""
-        return isinstance(uri, str) and uri.startswith(f"at://{self.did}/")
+        return isinstance(uri, str) and self.is_us(uri.removeprefix("at://").split("/", 1)[0])
 
     def understand(self, mention: Mention) -> commands.Command:
         """What a mention asks for."""
@@ -49,9 +54,9 @@ class Bot:
         return commands.parse(
             mention.text,
             mention.facets,
-            {self.did},
+            {self.did, *self.couriers},
             is_reply=self.wrote(parent.get("uri")),
-            bot_handles={self.handle},
+            bot_handles={self.handle, *self.couriers.values()},
         )
 
 
@@ -125,7 +130,7 @@ def store(tx: Transaction, arrived: Iterable[Mention], bot: Bot, alive_since: da
     stored = 0
     for mention in arrived:
         due = urgency(bot.understand(mention))
-        if due is None or mention.author_did == bot.did:
+        if due is None or bot.is_us(mention.author_did):
             continue
         known = dated(mention, alive_since)
         try:

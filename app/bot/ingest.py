@@ -12,9 +12,9 @@ import structlog
 from psycopg.rows import dict_row
 from psycopg_pool import PoolTimeout
 
-from app.bot.bluesky import Bluesky
+from app.bot.accounts import Accounts
 from app.bot.firehose import Firehose
-from app.bot.notifications import Notifications
+from app.bot.mailbox import Mailbox
 from app.db import Connection, Database, watched
 from app.errors import EtceteraError, Reject, Retry
 from app.health import PULSE
@@ -32,18 +32,15 @@ log = structlog.get_logger(__name__)
 def run(settings: Settings, database: Database, stop: threading.Event) -> None:
     """Reads mentions from the configured source until `stop` is set, whatever fails meanwhile."""
     leader = Leader(settings.database_url.get_secret_value())
-    bluesky = Bluesky(settings, database)
-    notifications = Notifications(bluesky, database)
-    firehose = Firehose(settings, bluesky, database, notifications)
+    mailbox = Mailbox(Accounts.open(settings, database), database)
+    firehose = Firehose(settings, mailbox.bot, database, mailbox.catch_up)
     try:
         while leader.wait(stop):
             log.info("reading mentions", source=settings.bluesky_ingest)
             if settings.bluesky_ingest == "firehose":
                 lasting(lambda: firehose.run(stop, leader.leads), stop, pause=1.0, leader=leader)
             else:
-                lasting(
-                    notifications.poll, stop, pause=settings.bluesky_poll_seconds, leader=leader
-                )
+                lasting(mailbox.poll, stop, pause=settings.bluesky_poll_seconds, leader=leader)
     finally:
         leader.close()
     log.info("ingest stopped")

@@ -6,7 +6,7 @@ sweep reads an hour back. The stored mentions tell what is new; the server's rea
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -33,11 +33,22 @@ log = structlog.get_logger(__name__)
 
 
 class Notifications:
-    """Reads the bot's notifications. For one thread."""
+    """Reads the notifications of one of the bot's accounts. For one thread.
 
-    def __init__(self, bluesky: Bluesky, database: Database) -> None:
+    `source` names the stored cursor; `bot` tells who we are, by default that account alone.
+    """
+
+    def __init__(
+        self,
+        bluesky: Bluesky,
+        database: Database,
+        bot: Callable[[], Bot] | None = None,
+        source: str = SOURCE,
+    ) -> None:
         self._bluesky = bluesky
         self._database = database
+        self._bot = bot or (lambda: Bot(bluesky.did, bluesky.handle))
+        self._source = source
         self._known: OrderedDict[str, None] = OrderedDict()
         never = utcnow() - timedelta(days=1)
         self._swept = self._marked_seen = self._saved = never
@@ -45,9 +56,9 @@ class Notifications:
     def poll(self) -> int:
         """Stores what is new and returns how many mentions that were. Raises Retry and Reject."""
         now = utcnow()
-        bot = Bot(self._bluesky.did, self._bluesky.handle)
+        bot = self._bot()
         with self._database.read(fresh=True) as conn:
-            cursor = cursors.get(conn, SOURCE)
+            cursor = cursors.get(conn, self._source)
         position = (cursor and read_time(cursor.position)) or now
         sweep = now - self._swept >= _SWEEP_EVERY
         listed = self._list(position - _SWEEP_BACK if sweep else None)
@@ -60,13 +71,13 @@ class Notifications:
         if found or newest > position or now - self._saved >= _CURSOR_EVERY or cursor is None:
             with self._database.transaction() as tx:
                 stored = store(tx, found, bot, cursor.updated_at if cursor else now - _SWEEP_BACK)
-                cursors.put(tx.conn, SOURCE, newest.isoformat())
+                cursors.put(tx.conn, self._source, newest.isoformat())
             self._saved = now
         self._remember(fresh)
         self._swept = now if sweep else self._swept
         INGEST_SEEN.set_to_current_time()
         if stored:
-            log.info("mentions stored", source=SOURCE, count=stored)
+            log.info("mentions stored", source=self._source, count=stored)
             self._mark_seen(newest, now)
         return stored
 
@@ -139,7 +150,7 @@ def _times(items: list[Mapping[str, Any]], until: datetime) -> list[datetime]:
 def _read(item: Mapping[str, Any], bot: Bot) -> Mention | None:
     """A notification as a mention, or None where it is not for us to answer."""
     author = item.get("author")
-    if not isinstance(author, Mapping) or author.get("did") == bot.did:
+    if not isinstance(author, Mapping) or bot.is_us(author.get("did")):
         return None
     if is_bot(author.get("labels")):
         return None

@@ -1,15 +1,17 @@
 """Replies: stored in the transaction that has the effect, sent by a job of their own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
 
-from app.bot import budget
+from app.bot import budget, digests
+from app.bot.accounts import Account, Accounts
 from app.bot.bluesky import POST, Bluesky, Ref, stamp
-from app.bot.budget import Budget
+from app.bot.budget import Spent
+from app.bot.consent import Withheld, forbidden, mentioned, welcome
 from app.bot.rkey import reply_rkey
 from app.bot.wording import Answer
 from app.clock import utcnow
@@ -26,10 +28,6 @@ KIND = "reply"
 # A reply older than this in the index than its mention loses the author's notification.
 _SETTLE = timedelta(seconds=1.5)
 _MOST_CANDIDATES = 8
-# How far the AppView may lag behind the firehose, and how often to look whether it has caught up.
-_APPVIEW_LAG = timedelta(minutes=10)
-_LOOK_AGAIN = timedelta(seconds=5)
-_MENTION = "app.bsky.richtext.facet#mention"
 
 log = structlog.get_logger(__name__)
 
@@ -58,8 +56,7 @@ def store(
 ) -> None:
     """Stores the reply and puts its job; `farewell` is the one that is sent after "stop"."""
     now = utcnow()
-    candidates = (reply_rkey(mention.uri, mention.indexed_at, n) for n in range(_MOST_CANDIDATES))
-    rkey = next(key for key in candidates if not replies.rkey_taken(tx.conn, account, key))
+    rkey = _key(tx.conn, mention, account)
     added = replies.add(
         tx.conn,
         mention_uri=mention.uri,
@@ -92,14 +89,6 @@ class Sent:
 
 
 @dataclass(frozen=True)
-class Withheld:
-    """The reply must not be sent any more."""
-
-    reason: str
-    mention_deleted: bool = False
-
-
-@dataclass(frozen=True)
 class Settled:
     """There is nothing left to do."""
 
@@ -122,13 +111,11 @@ class ReplyHandler:
     def __init__(
         self,
         database: Database,
-        bluesky: Bluesky,
-        points: Budget,
+        accounts: Accounts,
         png: Callable[[Object], bytes] = picture.png,
     ) -> None:
         self._database = database
-        self._bluesky = bluesky
-        self._budget = points
+        self._accounts = accounts
         self._png = png
 
     def prepare(self, job: Job) -> Outcome:
@@ -141,18 +128,25 @@ class ReplyHandler:
             draft = _read(conn, job.key)
         if draft.reply.state is not ReplyState.PENDING:
             return Settled()
+        begun = draft.reply.begun_at is not None or job.attempts > 1
         rkey = draft.reply.rkey
-        if job.attempts > 1 or job.last_error is not None:
-            rkey, existing = self._place(draft)
+        if begun:
+            rkey, existing = _place(draft, self._accounts[draft.reply.account].bluesky)
             if existing is not None:
                 return Sent(existing)
-        if draft.opted_out and not job.payload.get("farewell"):
+        farewell = bool(job.payload.get("farewell"))
+        if draft.opted_out and not farewell:
             return Withheld("opted out")
-        if withheld := self._forbidden(draft.mention):
+        if withheld := forbidden(self._accounts.main, draft.mention):
             return withheld
-        self._budget.reserve(budget.PUT, job.priority)
-        record = self._complete(draft)
-        return Sent(self._bluesky.put_post(rkey, record, self._budget.learn))
+        try:
+            account, rkey = self._reserve(draft, job.priority, rkey, begun)
+        except Spent:
+            if not begun and not farewell:
+                digests.ask(self._database, draft.reply)
+            raise
+        record = self._complete(draft, account.bluesky)
+        return Sent(account.bluesky.put_post(rkey, record, account.budget.learn))
 
     def apply(self, tx: Transaction, job: Job, prepared: Outcome) -> None:
         """Records the outcome in the transaction that finishes the job."""
@@ -170,50 +164,44 @@ class ReplyHandler:
             case Settled():
                 pass
 
-    def _place(self, draft: _Draft) -> tuple[str, Ref | None]:
-        """The key to write to, and the reply itself where it is there already."""
-        mention = draft.mention
-        keys = [draft.reply.rkey]
-        keys += [reply_rkey(mention.uri, mention.indexed_at, n) for n in range(_MOST_CANDIDATES)]
-        for rkey in dict.fromkeys(keys):
-            found = self._bluesky.record(f"at://{self._bluesky.did}/{POST}/{rkey}")
-            if found is None:
-                return rkey, None
-            value = found.get("value") or {}
-            if (value.get("reply") or {}).get("parent", {}).get("uri") == mention.uri:
-                return rkey, Ref(found["uri"], found["cid"])
-        raise Reject("every key for this reply is taken by another post")
+    def _reserve(
+        self, draft: _Draft, priority: Priority, rkey: str, begun: bool
+    ) -> tuple[Account, str]:
+        """The account that sends the reply, and its key there.
 
-    def _forbidden(self, mention: Mention) -> Withheld | None:
-        """Why the mention may not be answered any more, as Bluesky knows it now."""
-        if mention.deleted_at is not None:
-            return Withheld("mention deleted")
-        author = self._bluesky.author(mention.uri)
-        seen = author is not None
-        if author is None:
-            author = self._bluesky.profile(mention.author_did, fresh=True)
-        if author is None and _may_be_too_new(mention):
-            raise Retry(_LOOK_AGAIN, "the AppView does not know the author yet")
-        if author is None:
-            return Withheld("author gone")
-        if author.blocked:
-            return Withheld("blocked")
-        if author.is_bot:
-            return Withheld("author is a bot")
-        if not seen and self._bluesky.record(mention.uri) is None:
-            if _may_be_too_new(mention):
-                raise Retry(_LOOK_AGAIN, "the AppView does not know the mention yet")
-            return Withheld("mention deleted", mention_deleted=True)
-        return None
+        That is the account the reply was stored for; while it was never tried and there are no
+        points for it, it may become another one. Raises Spent when no account has points.
+        """
+        home = draft.reply.account
+        candidates = [self._accounts[home]] if begun else self._accounts.in_turn(home)
+        shortages: list[Spent] = []
+        for account in candidates:
+            key = rkey if account.handle == home else self._free_key(draft.mention, account.handle)
 
-    def _complete(self, draft: _Draft) -> dict[str, Any]:
+            def begin(tx: Transaction, handle: str = account.handle, key: str = key) -> None:
+                if not replies.begin(tx.conn, draft.mention.uri, handle, key):
+                    raise Retry(timedelta(seconds=1), "somebody else sends this reply")
+
+            try:
+                account.budget.reserve(budget.PUT, priority, begin)
+            except Spent as spent:
+                shortages.append(spent)
+            else:
+                return account, key
+        raise min(shortages, key=lambda spent: spent.after)
+
+    def _free_key(self, mention: Mention, account: str) -> str:
+        with self._database.read(fresh=True) as conn:
+            return _key(conn, mention, account)
+
+    def _complete(self, draft: _Draft, bluesky: Bluesky) -> dict[str, Any]:
         """The record with its picture, and without linking people who want to be left alone."""
         record = dict(draft.reply.record)
-        record["facets"] = [
-            facet for facet in record.get("facets", []) if not self._unwelcome(facet, draft)
-        ]
+        record["facets"] = welcome(
+            record.get("facets", []), draft.hushed, bluesky, draft.mention.author_did
+        )
         if draft.thing is not None:
-            blob = self._bluesky.upload_png(self._png(draft.thing))
+            blob = bluesky.upload_png(self._png(draft.thing))
             record["embed"] = {
                 "$type": "app.bsky.embed.images",
                 "images": [
@@ -226,14 +214,27 @@ class ReplyHandler:
             }
         return record
 
-    def _unwelcome(self, facet: dict[str, Any], draft: _Draft) -> bool:
-        for did in _mentioned(facet):
-            if did == draft.mention.author_did:
-                continue
-            profile = self._bluesky.profile(did, fresh=True)
-            if did in draft.hushed or profile is None or profile.blocked:
-                return True
-        return False
+
+def _key(conn: Connection, mention: Mention, account: str) -> str:
+    """The first of the mention's keys that no other reply of the account has."""
+    return next(key for key in _keys(mention) if not replies.rkey_taken(conn, account, key))
+
+
+def _keys(mention: Mention) -> Iterator[str]:
+    return (reply_rkey(mention.uri, mention.indexed_at, n) for n in range(_MOST_CANDIDATES))
+
+
+def _place(draft: _Draft, bluesky: Bluesky) -> tuple[str, Ref | None]:
+    """The key to write to, and the reply itself where it is there already."""
+    mention = draft.mention
+    for rkey in dict.fromkeys([draft.reply.rkey, *_keys(mention)]):
+        found = bluesky.record(f"at://{bluesky.did}/{POST}/{rkey}")
+        if found is None:
+            return rkey, None
+        value = found.get("value") or {}
+        if (value.get("reply") or {}).get("parent", {}).get("uri") == mention.uri:
+            return rkey, Ref(found["uri"], found["cid"])
+    raise Reject("every key for this reply is taken by another post")
 
 
 def _read(conn: Connection, mention_uri: str) -> _Draft:
@@ -242,7 +243,7 @@ def _read(conn: Connection, mention_uri: str) -> _Draft:
     if reply is None or mention is None:
         raise Reject("there is no such reply")
     author = users.get(conn, mention.author_did)
-    dids = {did for facet in reply.record.get("facets", []) for did in _mentioned(facet)}
+    dids = {did for facet in reply.record.get("facets", []) for did in mentioned(facet)}
     people = [user for did in dids if (user := users.get(conn, did))]
     return _Draft(
         reply,
@@ -251,15 +252,6 @@ def _read(conn: Connection, mention_uri: str) -> _Draft:
         opted_out=author is not None and author.opted_out,
         hushed=frozenset(user.did for user in people if user.opted_out),
     )
-
-
-def _may_be_too_new(mention: Mention) -> bool:
-    """Whether the AppView may just not have read the mention yet; its notifications it has read."""
-    return mention.source == "firehose" and utcnow() - mention.received_at < _APPVIEW_LAG
-
-
-def _mentioned(facet: dict[str, Any]) -> list[str]:
-    return [feature["did"] for feature in facet["features"] if feature.get("$type") == _MENTION]
 
 
 def _measure(job: Job, mention: Mention | None) -> None:

@@ -76,6 +76,7 @@ Part = str | Text
 # Longest first: a post takes the first length of names with which it fits.
 _LENGTHS = (80, 48, 30, 18, 10, 5)
 _HANDLE_LENGTHS = (80, 64, 48, 32, 20, 12)
+_READABLE, _READABLE_HANDLE = 30, 48
 
 
 def compose(*parts: Part) -> tuple[str, list[dict[str, Any]]]:
@@ -86,6 +87,11 @@ def compose(*parts: Part) -> tuple[str, list[dict[str, Any]]]:
         if _fits(built.build_text()):
             break
     return _within(built)
+
+
+def fits(*parts: Part) -> bool:
+    """Whether a post holds the parts with names of a length that people can still read."""
+    return _fits(_build(parts, _READABLE, _READABLE_HANDLE).build_text())
 
 
 def _build(parts: tuple[Part, ...], length: int, handle_length: int) -> client_utils.TextBuilder:

@@ -1,4 +1,4 @@
-"""The bot's session on its PDS, shared by all processes: created and refreshed by one at a time.
+"""An account's session on its PDS, shared by all processes: made and refreshed by one at a time.
 
 Servers allow few logins a day, and a refresh token works once. So the session is kept, encrypted,
 in PostgreSQL; whoever needs a new one takes a lock and looks first whether somebody else has it.
@@ -16,14 +16,13 @@ from atproto.exceptions import AtProtocolError, BadRequestError, NetworkError, U
 from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from pydantic import SecretStr
 
 from app.bot.silence import Silence
 from app.clock import utcnow
 from app.db import Database
 from app.errors import Retry
 from app.repository import sessions as stored_sessions
-from app.settings import Settings
+from app.settings import BotAccount, Settings
 
 # Earlier than the SDK's own 15 minutes, so that renewing always goes through the lock.
 _EARLY = timedelta(minutes=20)
@@ -52,15 +51,15 @@ class _Login:
 class SessionKeeper:
     """Hands out a client that is logged in. Thread-safe."""
 
-    def __init__(self, settings: Settings, database: Database) -> None:
-        settings.require("bluesky_url", "bluesky_handle", "bluesky_password")
-        self._url = settings.bluesky_url or ""
-        self.handle = (settings.bluesky_handle or "").lower()
-        self._password = settings.bluesky_password or SecretStr("")
+    def __init__(self, settings: Settings, database: Database, account: BotAccount) -> None:
+        self._url = settings.require("bluesky_url").bluesky_url or ""
+        self.handle = account.handle
+        self._password = account.password
         self._cipher = cipher(settings.secret_key.get_secret_value())
         self._database = database
         self._lock = threading.Lock()
         self._login: _Login | None = None
+        self._did: str | None = None
         self._pause = _FIRST_PAUSE
         self._no_login_before = utcnow()
         self._silence = Silence()
@@ -78,12 +77,12 @@ class SessionKeeper:
 
     @property
     def did(self) -> str:
-        """The bot's own DID. Any session tells it, so that few ever wait for a login to know it."""
-        if self._login is not None:
-            return str(self._login.session.did)
-        with self._database.read(fresh=True) as conn:
-            stored = self._decrypt(stored_sessions.get(conn, self.handle))
-        return str((stored or self._current().session).did)
+        """The account's DID. Any session tells it, so that few ever wait for a login to know it."""
+        if self._did is None:
+            with self._database.read(fresh=True) as conn:
+                stored = self._decrypt(stored_sessions.get(conn, self.handle))
+            self._did = str((stored or self._current().session).did)
+        return self._did
 
     def _current(self) -> "_Login":
         with self._lock:

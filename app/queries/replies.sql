@@ -21,3 +21,21 @@ WHERE mention_uri = :mention_uri AND state <> 'sent';
 -- name: withhold(mention_uri, reason)!
 UPDATE replies SET state = 'withheld', reason = :reason
 WHERE mention_uri = :mention_uri AND state = 'pending';
+
+-- name: begin(mention_uri, account, rkey)!
+UPDATE replies SET account = :account, rkey = :rkey, begun_at = coalesce(begun_at, now())
+WHERE mention_uri = :mention_uri AND state = 'pending' AND (begun_at IS NULL OR account = :account);
+
+-- name: run_short(mention_uri)!
+UPDATE replies SET short_at = now()
+WHERE mention_uri = :mention_uri AND state = 'pending' AND begun_at IS NULL AND short_at IS NULL;
+
+-- name: short(most)
+SELECT replies.* FROM replies JOIN jobs ON jobs.kind = 'reply' AND jobs.key = replies.mention_uri
+WHERE replies.state = 'pending' AND replies.begun_at IS NULL AND replies.short_at IS NOT NULL
+ORDER BY jobs.priority, replies.created_at
+LIMIT :most;
+
+-- name: into_digest(mention_uri, digest_id)!
+UPDATE replies SET state = 'digested', digest_id = :digest_id
+WHERE mention_uri = :mention_uri AND state = 'pending' AND begun_at IS NULL;

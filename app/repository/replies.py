@@ -51,6 +51,26 @@ def rkey_taken(conn: Connection, account: str, rkey: str) -> bool:
     return bool(_SQL.rkey_taken(conn, account=account, rkey=rkey))
 
 
+def begin(conn: Connection, mention_uri: str, account: str, rkey: str) -> bool:
+    """Notes that an account sends the reply from now on; False when another one does, or none."""
+    return bool(_SQL.begin(conn, mention_uri=mention_uri, account=account, rkey=rkey))
+
+
+def run_short(conn: Connection, mention_uri: str) -> None:
+    """Notes that there were no points for the reply, so that a digest may answer instead."""
+    _SQL.run_short(conn, mention_uri=mention_uri)
+
+
+def short(conn: Connection, most: int) -> list[Reply]:
+    """Replies for which there were no points and that nobody began to send, most urgent first."""
+    return [reply for row in _SQL.short(conn, most=most) if (reply := _reply(row))]
+
+
+def into_digest(conn: Connection, mention_uri: str, digest_id: UUID) -> bool:
+    """Leaves the answer to a digest; False when the reply is being sent after all."""
+    return bool(_SQL.into_digest(conn, mention_uri=mention_uri, digest_id=digest_id))
+
+
 def mark_sent(conn: Connection, mention_uri: str, uri: str, cid: str) -> bool:
     return bool(_SQL.mark_sent(conn, mention_uri=mention_uri, uri=uri, cid=cid))
 

@@ -26,6 +26,7 @@ def build(
             address=pulumi.Output.from_input(args.account.url),
             handle=pulumi.Output.from_input(args.account.handle),
             password=pulumi.Output.secret(args.account.password),
+            couriers=pulumi.Output.secret(args.account.couriers),
         )
     # Not the stack's own database: this stands for the outside world, which does not fail with us.
     database = Postgres(
@@ -35,6 +36,17 @@ def build(
         opts,
     )
     password = Secret(f"{name}-bot-password", root=str(target.root), opts=opts)
+    couriers: pulumi.Output[list[dict[str, str]]] = pulumi.Output.all(
+        *(
+            pulumi.Output.all(
+                handle=f"etcetera-courier-{number}.test",
+                password=Secret(
+                    f"{name}-courier-{number}-password", root=str(target.root), opts=opts
+                ).value,
+            )
+            for number in range(1, args.bot_accounts)
+        )
+    )
     pds, appview = target.port("bluesky-pds"), target.port("bluesky-appview")
     network = Process(
         name,
@@ -51,15 +63,14 @@ def build(
             "DATA_FOLDER": "{folder}/data",
             "RATE_LIMITS": "on" if args.limits else "off",
             "DATABASE_URL": database.outputs.url,
-            "ACCOUNTS": password.value.apply(
-                lambda value: json.dumps(
+            "ACCOUNTS": pulumi.Output.all(password.value, couriers).apply(
+                lambda known: json.dumps(
                     [
-                        {
-                            "handle": HANDLE,
-                            "password": value,
-                            "displayName": "Etcetera.Exchange",
-                            "bot": True,
-                        }
+                        _account({"handle": HANDLE, "password": known[0]}, "Etcetera.Exchange"),
+                        *(
+                            _account(courier, "Courier of Etcetera.Exchange")
+                            for courier in known[1]
+                        ),
                     ]
                 )
             ),
@@ -79,8 +90,13 @@ def build(
         address=pulumi.Output.from_input(f"http://localhost:{pds}"),
         handle=pulumi.Output.from_input(HANDLE),
         password=password.value,
+        couriers=pulumi.Output.secret(couriers.apply(json.dumps)),
         endpoints={
             "bluesky_url": once_ready(f"http://localhost:{pds}"),
             "bluesky_appview_url": once_ready(f"http://localhost:{appview}"),
         },
     )
+
+
+def _account(credentials: dict[str, str], display_name: str) -> dict[str, str | bool]:
+    return {**credentials, "displayName": display_name, "bot": True}

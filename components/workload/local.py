@@ -48,6 +48,7 @@ def build(
     # Only what talks to Bluesky gets the account's password.
     bot = common | {
         "BLUESKY_PASSWORD": args.bluesky.password,
+        "BLUESKY_COURIERS": args.bluesky.couriers,
         "BLUESKY_INGEST": args.ingest,
         "BLUESKY_POLL_SECONDS": "0.5",
     }

@@ -50,6 +50,7 @@ def workload_args() -> WorkloadArgs:
             address=known("http://pds"),
             handle=known("bot.test"),
             password=pulumi.Output.secret(SENTINEL),
+            couriers=pulumi.Output.secret("[]"),
         ),
         public_url="http://site",
         operator="operator@example.com",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,8 +13,10 @@ from atproto import client_utils
 from atproto_client.models.utils import get_model_as_dict
 from psycopg.sql import SQL, Identifier
 
+from app.bot.accounts import Account, Accounts
 from app.bot.bluesky import POST, BrokenError, Profile, Ref
 from app.bot.budget import Budget
+from app.bot.digests import DigestHandler
 from app.bot.handlers import CommandHandler, Handler
 from app.bot.inbox import Bot, read_mention, store
 from app.bot.replies import ReplyHandler
@@ -91,15 +93,30 @@ class FakeBluesky:
 class Exchange:
     """A bot on a fake Bluesky and a real database, driven job by job."""
 
-    def __init__(self, settings: Settings, database: Database, bluesky: FakeBluesky) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        bluesky: FakeBluesky,
+        couriers: Sequence[FakeBluesky] = (),
+    ) -> None:
         self.database = database
         self.bluesky = bluesky
-        self.bot = Bot(bluesky.did, bluesky.handle)
-        points = Budget(database, settings, bluesky.handle)
+        self.bot = Bot(
+            bluesky.did, bluesky.handle, {courier.did: courier.handle for courier in couriers}
+        )
+        accounts = Accounts(
+            [
+                Account(account, Budget(database, settings, account.handle))  # type: ignore[arg-type]
+                for account in (bluesky, *couriers)
+            ]
+        )
+        self.accounts = accounts
         self.cache = Cache.open(settings)
         self.handlers: dict[str, Handler] = {
-            "command": CommandHandler(settings, database, bluesky, self.cache),  # type: ignore[arg-type]
-            "reply": ReplyHandler(database, bluesky, points),  # type: ignore[arg-type]
+            "command": CommandHandler(settings, database, accounts, self.cache),
+            "reply": ReplyHandler(database, accounts),
+            "digest": DigestHandler(database, accounts, settings.public_url),
         }
 
     def post(

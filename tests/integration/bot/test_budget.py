@@ -8,9 +8,9 @@ from datetime import timedelta
 
 import pytest
 
-from app.bot.budget import DAY, HOUR, PUT, Budget
+from app.bot.budget import DAY, HOUR, PUT, Budget, Spent
 from app.clock import utcnow
-from app.db import Database
+from app.db import Database, Transaction
 from app.errors import Retry
 from app.models import Priority
 from app.repository import budget as points_spent
@@ -58,19 +58,40 @@ def test_many_workers_at_once_never_spend_more_than_the_hour_allows(
 
     with ThreadPoolExecutor(8) as pool:
         taken = list(pool.map(take, range(80)))
-    assert sum(taken) == 50
-    assert spent(database) == (100, 100)
+    assert sum(taken) == 45
+    assert spent(database) == (90, 90)
 
 
 def test_part_of_the_budget_is_kept_for_what_is_urgent(budget: Budget, database: Database) -> None:
-    spend(database, 76)
+    spend(database, 66)
     with pytest.raises(Retry):
         budget.reserve(PUT, Priority.LOW)
     budget.reserve(PUT, Priority.NORMAL)
-    spend(database, 14)
+    spend(database, 12)
     with pytest.raises(Retry):
         budget.reserve(PUT, Priority.NORMAL)
     budget.reserve(PUT, Priority.HIGH)
+
+
+def test_the_last_tenth_is_for_digests(budget: Budget, database: Database) -> None:
+    spend(database, 90)
+    with pytest.raises(Spent):
+        budget.reserve(PUT, Priority.HIGH)
+    budget.reserve(PUT, None)
+    spend(database, 8)
+    with pytest.raises(Spent):
+        budget.reserve(PUT, None)
+
+
+def test_what_goes_with_a_reservation_is_done_with_it_or_not_at_all(
+    budget: Budget, database: Database
+) -> None:
+    def fail(_: Transaction) -> None:
+        raise Retry(timedelta(seconds=1), "not now")
+
+    with pytest.raises(Retry, match="not now"):
+        budget.reserve(PUT, Priority.HIGH, fail)
+    assert spent(database) == (0, 0)
 
 
 def test_a_spent_hour_waits_for_its_oldest_points_to_return(

@@ -132,7 +132,7 @@ def process(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
     env = {
         name.upper(): _text(value)
         for name, value in settings.model_dump(
-            exclude_defaults=True, exclude={"replica_urls"}
+            exclude_defaults=True, exclude={"replica_urls", "bluesky_couriers"}
         ).items()
     }
     child = subprocess.Popen(
