@@ -6,13 +6,12 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from infra.local import procfs
 from infra.local.errors import LocalError
-from infra.local.procfs import Seen
 
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -66,20 +65,22 @@ class Children:
         """Kills the inherited. Only when nothing of ours runs: then they belong to nobody."""
         left = True
         while left:
-            everyone = procfs.everybody()
-            self.reap_orphans(everyone)
+            self.reap_orphans()
             left = False
-            for seen in procfs.descendants([os.getpid()], everyone):
+            for seen in procfs.descendants([os.getpid()], procfs.everybody()):
                 if not seen.zombie:
                     left = True
                     with suppress(ProcessLookupError):
                         os.kill(seen.pid, signal.SIGKILL)
             time.sleep(0.01 if left else 0)
 
-    def reap_orphans(self, everyone: Iterable[Seen]) -> None:
-        """Takes the inherited dead among everyone out of the process table."""
-        with self._lock:
-            for seen in everyone:
-                if seen.zombie and seen.parent == os.getpid() and seen.pid not in self._own:
-                    with suppress(ChildProcessError):
-                        os.waitpid(seen.pid, os.WNOHANG)
+    def reap_orphans(self) -> None:
+        """Takes the inherited dead out of the process table.
+
+        Stops at one that is our own, which somebody is about to wait for.
+        """
+        with self._lock, suppress(ChildProcessError):
+            while dead := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                if dead.si_pid in self._own:
+                    return
+                os.waitpid(dead.si_pid, os.WNOHANG)

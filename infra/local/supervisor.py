@@ -14,7 +14,6 @@ import select
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -42,16 +41,17 @@ class Supervisor:
         self._children = Children()
         self._runners: dict[str, Runner] = {}
         self._sizes: dict[str, str] = {}
-        self._terminated = threading.Event()
+        # Set by a signal, so not guarded by a lock that the interrupted code may hold.
+        self._terminated = False
 
     def run(self) -> None:
         """Works until nothing is left to do, or until SIGTERM. Needs the supervisor's lock."""
         self._children.become_subreaper()
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self._terminated.set())
+            signal.signal(number, self._heed)
         log(f"supervisor {os.getpid()} watches {self._store.root}")
         chores, seen = 0.0, 0
-        while not self._terminated.is_set():
+        while not self._terminated:
             due = time.monotonic() - chores > CHORES_SECONDS
             try:
                 news = self._store.desired.stat().st_mtime_ns
@@ -65,8 +65,13 @@ class Supervisor:
             if due:
                 self._do_chores()
                 chores = time.monotonic()
-            self._terminated.wait(POLL_SECONDS)
+            # Often, since whoever watches over such a process takes it for alive until then.
+            self._children.reap_orphans()
+            time.sleep(POLL_SECONDS)
         self._stop_everything()
+
+    def _heed(self, *_: object) -> None:
+        self._terminated = True
 
     def _notice_sizes(self) -> None:
         sizes = self._store.sizes()
@@ -133,7 +138,6 @@ class Supervisor:
 
     def _do_chores(self) -> None:
         everyone = procfs.everybody()
-        self._children.reap_orphans(everyone)
         for name, runner in self._runners.items():
             runner.meet(everyone)
             with suppress(OSError):
