@@ -97,7 +97,7 @@ def post(network: Network, name: str, reply_to: str | None, wait: float, text: s
     if wait <= 0 or (parent is None and f"@{network.bot}" not in text.lower()):
         return
     try:
-        answer = person.wait_for_reply(written.uri, wait, by=person.resolve(network.bot))
+        answer = person.wait_for_reply(written.uri, wait)  # the bot's or a courier's
     except TimeoutError:
         raise click.ClickException(
             f"@{network.bot} has not answered after {wait:g} s. Is the stack healthy?"
