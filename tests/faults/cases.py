@@ -207,7 +207,7 @@ CASES = [
     Case("a worker hangs in the middle of a reply", amid_a_reply(stop(busy)), answers=60, hold=15),
     Case("the reader of mentions is killed", kill(part("ingest"))),
     Case("the reader of mentions hangs", stop(part("ingest")), answers=60, hold=15),
-    Case("all pooled connections are ended", disconnect, short=True),
+    Case("all pooled connections are ended", disconnect),
     Case("the site's processes are killed with their pools", kill(part("web")), pages=15),
     Case("the site's processes hang with their pools", stop(part("web")), pages=60, hold=15),
     Case("etcd is killed", kill(part("etcd")), phase=2),

@@ -22,7 +22,7 @@ from tests.faults.report import Measured
 from tests.faults.traffic import PEOPLE
 
 ROUNDS = int(os.environ.get("FAULT_ROUNDS", "0"))
-PHASE = int(os.environ.get("FAULT_PHASE", "1"))
+PHASE = int(os.environ.get("FAULT_PHASE", "2"))
 PORT_BASE = int(os.environ.get("FAULT_PORTS", "29500"))
 _rounds = pytest.StashKey[list[Measured]]()
 

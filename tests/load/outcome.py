@@ -16,19 +16,22 @@ from tests.bench.figures import quantile
 from tests.load.site import Site
 
 _LOOK_SECONDS = 1.0
-EXPLAINED = frozenset({"author gone"})
-"""Why replies to people who exist nowhere are withheld."""
+NO_POINTS = "no write points left"
+EXPLAINED = frozenset({"author gone", NO_POINTS})
+"""Why a reply may be missing: people who exist nowhere get none, and Bluesky's limits hold."""
 
 _MENTIONS = """
 SELECT wanted.uri, mentions.uri IS NOT NULL AS stored, effect.priority, effect.state AS effect,
     effect.last_error AS problem, replies.state AS reply, replies.reason,
     extract(epoch FROM mentions.received_at)::float8 AS received,
     extract(epoch FROM effect.done_at)::float8 AS effect_at,
-    extract(epoch FROM replies.sent_at)::float8 AS sent_at
+    extract(epoch FROM coalesce(replies.sent_at, digests.sent_at))::float8 AS sent_at,
+    replies.state = 'pending' AND replies.short_at IS NOT NULL AS no_points
 FROM wanted
 LEFT JOIN mentions USING (uri)
 LEFT JOIN jobs AS effect ON effect.key = wanted.uri AND effect.kind = 'command'
 LEFT JOIN replies ON replies.mention_uri = wanted.uri
+LEFT JOIN digests ON digests.id = replies.digest_id
 """
 
 
@@ -126,9 +129,10 @@ def _add(
         if row["sent_at"] is not None:
             reply.append(row["sent_at"] - row["received"])
         state = row["reply"] or "none"
-        outcome.replies[f"{state}: {row['reason']}" if row["reason"] else state] += 1
-        if state not in ("sent", "digested") and row["reason"] not in EXPLAINED:
-            outcome.unanswered[f"reply {state}: {row['reason']}"] += 1
+        reason = NO_POINTS if row["no_points"] else row["reason"]
+        outcome.replies[f"{state}: {reason}" if reason else state] += 1
+        if state not in ("sent", "digested") and reason not in EXPLAINED:
+            outcome.unanswered[f"reply {state}: {reason}"] += 1
     outcome.rows += [
         Row(way, Priority(priority).name.lower(), *map(Times.of, found))
         for priority, found in sorted(times.items())
