@@ -1,4 +1,4 @@
-"""Stacks of both phases, brought up once for all tests of this folder."""
+"""Stacks of all phases, brought up once for all tests of this folder."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from components.bluesky.people import Person
+from infra.phases import PHASES
 from tests.stacks import running
 
 _people = count(1)
@@ -31,13 +32,19 @@ class RunningStack:
     def bot(self) -> str:
         return str(self.outputs["bot_handle"])
 
+    @property
+    def accounts(self) -> set[str]:
+        """The handles under which the bot answers."""
+        couriers = range(1, PHASES[self.phase].workload.bot_accounts)
+        return {self.bot, *(f"etcetera-courier-{number}.test" for number in couriers)}
+
     def person(self, name: str = "person") -> Person:
         """Somebody new on the stack's Bluesky network."""
         handle = f"{name}-{next(_people)}.test"
         return Person.sign_up(self.outputs["endpoints"]["bluesky_url"], handle, "a-password")
 
 
-@pytest.fixture(scope="session", params=[0, 1], ids=["phase0", "phase1"])
+@pytest.fixture(scope="session", params=sorted(PHASES), ids="phase{}".format)
 def stack(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningStack]:
