@@ -52,8 +52,13 @@ def wait_for_answers(platform: Platform, posted: Mapping[str, float]) -> Answers
         time.sleep(_LOOK_SECONDS)
 
 
-def audit(platform: Platform, ledger: Ledger, posted: Mapping[str, float]) -> Audit:
-    """Everything acknowledged since the stack came up, and the mentions of this case."""
+def audit(
+    platform: Platform, ledger: Ledger, posted: Mapping[str, float], missed: set[str]
+) -> Audit:
+    """Everything acknowledged since the stack came up, and the mentions of this case.
+
+    `missed` are writes that were lost before, to which those lost now are added.
+    """
     with platform.site.connect() as conn:
         acknowledged = dict(ledger.read("claim"))
         kept = {
@@ -64,9 +69,11 @@ def audit(platform: Platform, ledger: Ledger, posted: Mapping[str, float]) -> Au
         }
         stored = {row["uri"] for row in conn.execute("SELECT uri FROM mentions")}
         doubled = _doubled(conn)
+    lost = {did for did, object_id in acknowledged.items() if kept.get(did) != object_id} - missed
+    missed |= lost
     answered = Counter(_parents(platform))
     return Audit(
-        writes_lost=sum(kept.get(did) != object_id for did, object_id in acknowledged.items()),
+        writes_lost=len(lost),
         mentions_lost=len(set(posted) - stored),
         effects_doubled=doubled,
         replies_doubled=sum(number - 1 for number in answered.values()),

@@ -29,12 +29,13 @@ _rounds = pytest.StashKey[list[Measured]]()
 
 @dataclass
 class Trial:
-    """What all cases share. `measured` is for the report."""
+    """What all cases share. `measured` is for the report, `missed` are writes that were lost."""
 
     platform: Platform
     people: Sequence[Person]
     ledger: Ledger
     measured: list[Measured] = field(default_factory=list)
+    missed: set[str] = field(default_factory=set)
 
     def note(self, round_: Measured) -> None:
         """Keeps it, also should the run be broken off."""

@@ -44,7 +44,7 @@ def test_people_hardly_notice(case: Case, trial: Trial) -> None:
         end = time.monotonic()
     answers = wait_for_answers(platform, traffic.posted)
     platform.wait_until_whole()
-    found = audit(platform, trial.ledger, traffic.posted)
+    found = audit(platform, trial.ledger, traffic.posted, trial.missed)
     measured = Measured(
         when=case.when,
         writes=traffic.writes.silence(begin, end),
