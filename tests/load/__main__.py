@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import re
 import sys
 from dataclasses import asdict
 from math import isfinite
 from typing import Any
 
+import structlog
 from pulumi import RunError
 from rich.console import Console
 
@@ -67,6 +69,8 @@ def main() -> int:
     parser.add_argument("--yes-really", action="store_true", help="the stack may be elsewhere")
     arguments = parser.parse_args()
 
+    # The app's own ways to the data tell what they find; here that is for the report alone.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     progress = Console(stderr=True)
     try:
         site = Site.of_stack(arguments.stack)
