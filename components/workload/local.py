@@ -93,7 +93,11 @@ def build(
             ports=[port],
             ready=HttpProbe(http=f"http://127.0.0.1:{port}/readyz"),
             # Not ready without the database, which is no reason to restart it.
-            liveness=Liveness(probes=[HttpProbe(http=f"http://127.0.0.1:{port}/healthz")]),
+            liveness=Liveness(
+                interval_seconds=2,
+                failures=5,
+                probes=[HttpProbe(http=f"http://127.0.0.1:{port}/healthz")],
+            ),
             stop=Stop(signal="SIGTERM", timeout_seconds=stop_seconds),
             pool=pool,
             triggers=code,

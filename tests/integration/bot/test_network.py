@@ -3,6 +3,7 @@ it says is for test_conversations.py; what happens here is reading, sending, ses
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,9 +18,11 @@ from atproto.exceptions import RateLimitExceededError
 from psycopg.sql import SQL, Identifier
 
 from app.bot import ingest
+from app.bot.accounts import Accounts
 from app.bot.bluesky import POST, Bluesky, BrokenError, Limited, stamp
 from app.bot.budget import HOUR, Budget
 from app.bot.handlers import build
+from app.bot.mailbox import Mailbox
 from app.bot.notifications import Notifications
 from app.bot.rkey import reply_rkey
 from app.bot.sessions import cipher
@@ -488,3 +491,43 @@ def _until(met: Callable[[], bool], seconds: float = 20) -> None:
     while not met():
         assert time.monotonic() < deadline, "it never happened"
         time.sleep(0.1)
+
+
+def test_couriers_answer_in_the_thread_and_hear_those_who_answer_them(
+    make_settings: Callable[..., Settings],
+    settings: Settings,
+    database: Database,
+    network: LocalBluesky,
+) -> None:
+    couriers = [network.person(f"courier-{number}") for number in (1, 2)]
+    credentials = [
+        {"handle": person.handle, "password": f"password of courier-{number}"}
+        for number, person in enumerate(couriers, start=1)
+    ]
+    team = make_settings(
+        bluesky_url=settings.bluesky_url,
+        bluesky_handle=network.bot_handle,
+        bluesky_password=network.bot_password,
+        bluesky_couriers=json.dumps(credentials),
+    )
+    stack = Stack(team, database, network)
+    mailbox = Mailbox(Accounts.open(team, database), database)
+    mailbox.poll()
+
+    senders = {}
+    for number in range(9):
+        uri = stack.mention(f"reader{number}", "claim")
+        mailbox.poll()
+        stack.work()
+        answer = network.person(f"reader{number}").wait_for_reply(uri, timeout=15)
+        assert answer.author_handle == stack.reply(uri).account
+        senders[answer.author_handle] = (f"reader{number}", answer)
+    assert len(senders) > 1
+
+    name, answer = next(senders[c.handle] for c in couriers if c.handle in senders)
+    asked = network.person(name).reply(answer, "inventory")
+    next(c for c in couriers if c.did == answer.author_did).wait_for_notification(asked.uri)
+    for _ in couriers:  # each poll it is another one's turn
+        mailbox.poll()
+    stack.work()
+    assert "You have 1 object" in network.person(name).wait_for_reply(asked.uri, timeout=15).text
