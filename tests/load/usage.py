@@ -15,6 +15,7 @@ from tests import stacks
 _PAUSE = 2.0
 _NUMBER = re.compile(r"-\d+$")
 GENERATOR = "this generator"
+OTHERS = "others on this machine"
 
 
 class Usage:
@@ -48,6 +49,8 @@ class Usage:
         seconds = time.monotonic() - self._began
         self.busy = psutil.cpu_percent() / 100
         self.cores[GENERATOR] = time.process_time() - self._mine
+        all_used = self.busy * (psutil.cpu_count() or 1) * seconds
+        self.cores[OTHERS] = max(0.0, all_used - sum(self.cores.values()))
         self.cores = {
             name: round(used / seconds, 3)
             for name, used in sorted(self.cores.items(), key=lambda item: -item[1])
