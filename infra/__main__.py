@@ -5,6 +5,7 @@ from dataclasses import asdict
 import pulumi
 
 from components.bluesky import Bluesky, BlueskyArgs
+from components.cdn import Cdn, CdnArgs
 from components.edge import Edge, EdgeArgs
 from components.monitoring import Monitoring, MonitoringArgs
 from components.postgres import Postgres, PostgresArgs
@@ -16,7 +17,11 @@ from infra.stack import ConfigError, Stack
 
 try:
     stack = Stack.current()
-    check(stack.target, replicas=stack.phase.postgres.replicas > 0)
+    check(
+        stack.target,
+        replicas=stack.phase.postgres.replicas > 0,
+        cdn=stack.phase.cdn is not None,
+    )
 except (ConfigError, PreflightError) as error:
     raise pulumi.RunError(str(error)) from None
 
@@ -67,10 +72,14 @@ app = Workload(
     target,
 )
 
-edge = Edge("edge", EdgeArgs(upstream=app.outputs.upstream), target)
+edge = Edge("edge", EdgeArgs(app.outputs.upstream, behind_cdn=phase.cdn is not None), target)
 
-web_url = edge.outputs.url
+cdn = Cdn("cdn", CdnArgs(phase.cdn, origin=edge.outputs.address), target) if phase.cdn else None
+
+web_url = cdn.outputs.url if cdn else edge.outputs.url
 metrics = {**app.outputs.metrics, **database.outputs.metrics}
+if cdn:
+    metrics["cdn"] = cdn.outputs.metrics
 
 # A phase that has something to reach is watched.
 if phase.objectives != Objectives():
@@ -97,5 +106,7 @@ pulumi.export("database_url", database.outputs.url)
 pulumi.export("reader_url", database.outputs.reader_url)
 pulumi.export("replica_urls", database.outputs.replica_urls)
 pulumi.export("redis_url", redis.outputs.url if redis else pulumi.Output.secret(""))
+pulumi.export("purge_url", cdn.outputs.purge_url if cdn else "")
+pulumi.export("purge_token", cdn.outputs.purge_token if cdn else pulumi.Output.secret(""))
 pulumi.export("endpoints", {**bluesky.outputs.endpoints, "metrics": metrics})
 pulumi.export("slo", {k: v for k, v in asdict(phase.objectives).items() if v is not None})

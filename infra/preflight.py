@@ -23,27 +23,31 @@ class PreflightError(Exception):
     """This machine cannot hold the stack. The message says why and what to do; nothing changed."""
 
 
-def check(target: LocalTarget, *, replicas: bool = False) -> None:
+def check(target: LocalTarget, *, replicas: bool = False, cdn: bool = False) -> None:
     """Raises `PreflightError` with everything that stands in the way of `target`, at once.
 
-    `replicas`: it will have a PostgreSQL with replicas.
+    `replicas`: it will have a PostgreSQL with replicas. `cdn`: it will have a CDN.
     """
     if not required.get():
         return
-    problems = [*_servers(target.binaries, replicas), *_folder(target.root), *_ports(target)]
+    problems = [
+        *_servers(target.binaries, replicas=replicas, cdn=cdn),
+        *_folder(target.root),
+        *_ports(target),
+    ]
     if problems:
         raise PreflightError(
             "this machine cannot hold the stack; nothing was changed\n  " + "\n  ".join(problems)
         )
 
 
-def _servers(chosen: Binaries, replicas: bool) -> list[str]:
+def _servers(chosen: Binaries, *, replicas: bool, cdn: bool) -> list[str]:
     """Every server that the target may run is there."""
     problems = []
     wanted: list[tuple[Callable[[Path | None], Path], Path | None]] = [
         (binaries.postgres_cluster if replicas else binaries.postgres, chosen.postgres),
         (binaries.redis, chosen.redis),
-        (binaries.nginx, chosen.nginx),
+        (binaries.nginx_with_script if cdn else binaries.nginx, chosen.nginx),
         (binaries.node, chosen.node),
     ]
     if replicas:

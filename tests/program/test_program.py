@@ -25,6 +25,8 @@ OUTPUTS = {
     "reader_url",
     "replica_urls",
     "redis_url",
+    "purge_url",
+    "purge_token",
     "endpoints",
     "slo",
 }
@@ -78,7 +80,8 @@ def test_given_secrets_never_appear_in_plain(tmp_path: Path) -> None:
 def test_every_stack_has_the_same_outputs(tmp_path: Path, phase: str) -> None:
     monitor = record(tmp_path, phase=phase)
     assert set(monitor.outputs.values) == OUTPUTS
-    assert {"database_url", "reader_url", "replica_urls", "redis_url"} <= monitor.outputs.secrets
+    secrets = {"database_url", "reader_url", "replica_urls", "redis_url", "purge_token"}
+    assert secrets <= monitor.outputs.secrets
 
 
 def test_redis_comes_with_phase_1(tmp_path: Path) -> None:
@@ -190,6 +193,22 @@ def test_a_refused_configuration_registers_nothing() -> None:
     with pytest.raises(pulumi.RunError, match="etcetera:phase"):
         program.run(monitor, "test", {"etcetera:phase": "7"}, preview=False)
     assert not monitor.registrations
+
+
+def test_a_cdn_stands_before_the_edge_where_a_phase_has_one(tmp_path: Path, phase: str) -> None:
+    monitor = record(tmp_path, phase=phase)
+    outputs, with_cdn = monitor.outputs.values, PHASES[int(phase)].cdn is not None
+    assert outputs["web_url"] == "http://localhost:23900"
+    assert bool(outputs["purge_url"]) == bool(outputs["purge_token"]) == with_cdn
+    assert ("cdn" in outputs["endpoints"]["metrics"]) == with_cdn
+    edge = monitor.named("edge").inputs.values
+    assert edge["ports"] == [23902 if with_cdn else 23900]
+    # Whoever may reach the edge would otherwise choose the address he is taken for.
+    assert ("real_ip_header" in edge["files"]["nginx.conf"]) == with_cdn
+    if with_cdn:
+        cdn = monitor.named("cdn")
+        assert monitor.named("edge").urn in cdn.dependencies
+        assert "server 127.0.0.1:23902 " in cdn.inputs.values["files"]["nginx.conf"]
 
 
 def test_every_server_listens_on_loopback_only(tmp_path: Path, phase: str) -> None:

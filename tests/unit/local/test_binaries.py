@@ -54,3 +54,13 @@ def test_a_node_that_is_too_old_is_passed_over(
         assert binaries.node() != old
     finally:
         binaries.node.cache_clear()
+
+
+def test_an_nginx_without_scripts_is_refused_for_a_cdn(tmp_path: Path) -> None:
+    plain = tmp_path / "nginx"
+    plain.write_text("#!/bin/sh\necho 'unknown directive \"js_shared_dict_zone\"' >&2\nexit 1\n")
+    plain.chmod(0o755)
+    assert binaries.nginx(plain) == plain
+    with pytest.raises(LocalError, match=r"etcetera:nginxBinary.*has no njs"):
+        binaries.nginx_with_script(plain)
+    assert binaries.nginx_with_script() == binaries.nginx()
