@@ -62,6 +62,8 @@ class Supervisor:
                 self._notice_sizes()
             except (LocalError, OSError) as error:
                 log(str(error))
+                if not self._store.root.exists():
+                    break  # somebody deleted the stack's folder: nothing may outlive it
             if due:
                 self._do_chores()
                 chores = time.monotonic()

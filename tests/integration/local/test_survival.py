@@ -3,6 +3,7 @@
 import asyncio
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -311,3 +312,13 @@ def test_a_refresh_of_a_secret_and_of_what_is_gone(stack: Stack) -> None:
     assert found.properties["value"] == PropertyValue(made["value"], is_secret=True)
     operations.delete(SECRET, "password", stack.root)
     assert asyncio.run(LocalProvider().read(request)).resource_id == ""
+
+
+def test_nothing_outlives_a_folder_that_somebody_deletes(stack: Stack) -> None:
+    port = free_port()
+    pid, supervisor = stack.server("web", port)["pid"], stack.supervisor()
+    for _ in range(20):  # logs and statuses may be written in between
+        shutil.rmtree(stack.root, ignore_errors=True)
+        if not stack.root.exists():
+            break
+    eventually(lambda: procfs.look(pid) is None and procfs.look(supervisor) is None)
