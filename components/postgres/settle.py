@@ -83,11 +83,11 @@ class Cluster:
             if name not in followers or followers[name].state != "streaming":
                 return f"{name} does not follow {primary} yet"
         # Replicas first: they have to foresee as many connections as the primary has. When those
-        # become fewer they refuse until the primary has restarted.
+        # become fewer, replicas keep what they have until the primary has restarted, and then
+        # restart again.
         different = {name: differs for name in self._members if (differs := self._different(name))}
         for name in sorted(different, key=lambda name: name == primary):
-            if self._restart(name):
-                break
+            self._restart(name)
         for name, found in different.items():
             return f"{name} does not run with the new {', '.join(found)} yet"
         wanted = {"sync", "quorum"} if self._settings["synchronous_mode"] else {"async"}
@@ -143,10 +143,9 @@ class Cluster:
             )
             return [parameter for parameter, value in rows if wanted[parameter] != value]
 
-    def _restart(self, name: str) -> bool:
-        """Restarts the member's server, if that would change something; whether it did."""
-        url = self._members[name].api("restart")
-        return self._client.post(url, json={"restart_pending": True}).is_success
+    def _restart(self, name: str) -> None:
+        """Restarts the member's server, unless its Patroni sees no need yet."""
+        self._client.post(self._members[name].api("restart"), json={"restart_pending": True})
 
 
 def main() -> None:

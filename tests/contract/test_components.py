@@ -73,6 +73,11 @@ def monitoring_args() -> MonitoringArgs:
 # Arguments are made inside the program, where outputs may be.
 COMPONENTS: dict[str, tuple[type[Component[Any, Any]], str, Callable[[], Any]]] = {
     "postgres": (Postgres, "postgres", lambda: PostgresArgs("d", PHASE.postgres)),
+    "postgres with replicas": (
+        Postgres,
+        "postgres",
+        lambda: PostgresArgs("d", PHASES[2].postgres),
+    ),
     "external postgres": (
         Postgres,
         "postgres",
