@@ -86,6 +86,13 @@ def test_a_server_that_is_not_there_is_refused_with_its_setting(tmp_path: Path) 
     assert "etcetera:nginxBinary" in str(error.value)
 
 
+def test_replicas_need_etcd(tmp_path: Path) -> None:
+    without = LocalTarget(tmp_path / "stack", PORT_BASE, Binaries(etcd=tmp_path / "etcd"))
+    check(without)
+    with pytest.raises(PreflightError, match="etcetera:etcdBinary"):
+        check(without, replicas=True)
+
+
 def test_reading_what_is_deployed_asks_for_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("infra.preflight.MINIMUM_FREE_BYTES", 2**60)
 

@@ -18,7 +18,8 @@ def program(path: Path) -> Path:
 
 def test_the_bundled_servers_can_be_executed() -> None:
     bundled = [
-        binaries.postgres() / "postgres",
+        binaries.postgres_cluster() / "pg_rewind",
+        binaries.etcd(),
         binaries.redis(),
         binaries.nginx(),
         binaries.node(),
@@ -36,6 +37,14 @@ def test_a_folder_without_all_of_postgresql_is_refused(tmp_path: Path) -> None:
         program(tmp_path / name)
     with pytest.raises(LocalError, match=r"etcetera:postgresBinaries.*pg_isready"):
         binaries.postgres(tmp_path)
+
+
+def test_replicas_take_more_of_postgresql_than_one_server(tmp_path: Path) -> None:
+    for name in ("initdb", "postgres", "pg_isready"):
+        program(tmp_path / name)
+    assert binaries.postgres(tmp_path) == tmp_path
+    with pytest.raises(LocalError, match=r"etcetera:postgresBinaries.*pg_basebackup"):
+        binaries.postgres_cluster(tmp_path)
 
 
 def test_a_setting_that_names_no_program_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,275 @@
+"""Decides that PostgreSQL with replicas keeps what it acknowledged and serves again by itself, with
+a real cluster whose parts are killed and hung.
+
+The tests share one cluster and leave it whole. Longer trials under traffic are tests/faults.
+"""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import psycopg
+import pulumi
+import pytest
+
+from components.postgres import Postgres, PostgresArgs
+from components.target import Binaries, LocalTarget
+from infra.engine import deploy, program
+from infra.phases import PHASES
+from tests.integration.local.conftest import Stack, eventually
+
+pytestmark = pytest.mark.integration
+
+SIZE = replace(PHASES[2].postgres, max_connections=40, shared_buffers_mb=16)
+MEMBERS = ["postgres-1", "postgres-2", "postgres-3"]
+BACK_SECONDS = 60
+"""Generous: a rejoining server may have to be rewound or copied on a busy machine."""
+
+
+class Database:
+    """A cluster that was brought up, with what `up` gave."""
+
+    def __init__(self, root: Path, port_base: int) -> None:
+        self.stack = Stack(root)
+        self.target = LocalTarget(root, port_base, Binaries())
+        self.outputs: dict[str, Any] = {}
+
+    def up(self, **changes: Any) -> list[str]:
+        """Deploys and returns what that changed."""
+        done: list[deploy.Done] = []
+        monitor = deploy.UpMonitor(lambda _: None, done.append)
+
+        def declare() -> None:
+            args = PostgresArgs("etcetera", **{"size": SIZE, **changes})
+            component = Postgres("postgres", args, self.target)
+            for field in fields(component.outputs):
+                pulumi.export(field.name, getattr(component.outputs, field.name))
+
+        program.run(monitor, "test", {}, preview=False, program=declare)
+        self.outputs = monitor.outputs.values
+        return [f"{d.step.verb} {d.step.name}" for d in done if d.step.verb != "same"]
+
+    def secret(self, name: str) -> str:
+        record = self.stack.store.get(name)
+        assert record is not None
+        assert record.value is not None
+        return record.value
+
+    def followers(self) -> dict[str, str]:
+        """The replicas that stream, by name, with how they confirm commits."""
+        url = self.outputs["url"].replace(
+            f"etcetera:{self.secret('postgres-password')}",
+            f"postgres:{self.secret('postgres-admin-password')}",
+        )
+        with psycopg.connect(url) as connection:
+            return dict(
+                connection.execute(
+                    "SELECT application_name, sync_state FROM pg_stat_replication"
+                    " WHERE state = 'streaming'"
+                ).fetchall()
+            )
+
+    def primary(self) -> str:
+        with psycopg.connect(self.outputs["url"]) as connection:
+            return f"postgres-{connection.info.port - self.target.port('postgres-1') + 1}"
+
+    def whole(self) -> bool:
+        """Every server is there, and each replica confirms commits."""
+        with suppress(psycopg.Error):
+            followers = self.followers()
+            return {*followers, self.primary()} == {*MEMBERS} and {*followers.values()} == {
+                "quorum"
+            }
+        return False
+
+    def signal_server(self, name: str, number: signal.Signals) -> None:
+        """Signals the server itself, past its Patroni."""
+        text = (self.stack.store.folder(name) / "data/postmaster.pid").read_text()
+        os.kill(int(text.split()[0]), number)
+
+
+class Writer:
+    """Writes row after row as the app does, over the writer's address, and notes each that was
+    acknowledged."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self.acknowledged: list[int] = []
+
+    def __enter__(self) -> "Writer":
+        with psycopg.connect(self._url, autocommit=True) as connection:
+            connection.execute("DROP TABLE IF EXISTS ledger")
+            connection.execute("CREATE TABLE ledger (id bigint PRIMARY KEY)")
+        self._thread.start()
+        eventually(lambda: self.acknowledged)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join(BACK_SECONDS)
+
+    def lost(self) -> set[int]:
+        with psycopg.connect(self._url) as connection:
+            kept = {row[0] for row in connection.execute("SELECT id FROM ledger")}
+        return set(self.acknowledged) - kept
+
+    def goes_on(self) -> None:
+        """Returns when another write was acknowledged."""
+        before = len(self.acknowledged)
+        eventually(lambda: len(self.acknowledged) > before, BACK_SECONDS)
+
+    def _run(self) -> None:
+        number = 0
+        while not self._ended.is_set():
+            with (
+                suppress(psycopg.OperationalError),
+                psycopg.connect(self._url, autocommit=True) as connection,
+            ):
+                while not self._ended.is_set():
+                    number += 1
+                    connection.execute("INSERT INTO ledger VALUES (%s)", [number])
+                    self.acknowledged.append(number)
+                    time.sleep(0.002)
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    database = Database(tmp_path_factory.mktemp("patroni") / "stack", 22700)
+    try:
+        database.up()
+        yield database
+    finally:
+        database.stack.destroy()
+    assert not database.stack.root.exists()
+    assert database.stack.processes() == []
+
+
+@pytest.fixture
+def database(cluster: Database) -> Iterator[Database]:
+    yield cluster
+    eventually(cluster.whole, BACK_SECONDS)
+
+
+def test_it_is_up_when_every_replica_confirms_commits(database: Database) -> None:
+    assert database.whole()
+
+
+def test_the_writer_is_the_primary_and_the_reader_a_replica(database: Database) -> None:
+    in_recovery = "SELECT pg_is_in_recovery()"
+    with psycopg.connect(database.outputs["url"]) as writer:
+        assert writer.execute(in_recovery).fetchone() == (False,)
+    with psycopg.connect(database.outputs["reader_url"]) as reader:
+        assert reader.execute(in_recovery).fetchone() == (True,)
+    assert len(database.outputs["replica_urls"]) == len(MEMBERS)
+
+
+def test_a_killed_server_hands_over_loses_nothing_and_comes_back(database: Database) -> None:
+    lost = database.primary()
+    with Writer(database.outputs["url"]) as writer:
+        database.signal_server(lost, signal.SIGKILL)
+        eventually(lambda: _primary(database) not in (None, lost), BACK_SECONDS)
+        writer.goes_on()
+    assert writer.lost() == set()
+    eventually(lambda: lost in database.followers(), BACK_SECONDS)
+
+
+def test_a_killed_patroni_takes_its_server_along_and_another_takes_over(database: Database) -> None:
+    lost = database.primary()
+    with Writer(database.outputs["url"]) as writer:
+        os.kill(database.stack.read(lost)["pid"], signal.SIGKILL)
+        eventually(lambda: _primary(database) not in (None, lost), BACK_SECONDS)
+        writer.goes_on()
+    assert writer.lost() == set()
+
+
+def test_a_hung_server_is_replaced(database: Database) -> None:
+    hung = database.primary()
+    restarts = database.stack.read(hung)["restarts"]
+    with Writer(database.outputs["url"]) as writer:
+        database.signal_server(hung, signal.SIGSTOP)
+        # Its sessions live on, so writes may go on where they were until it is killed.
+        eventually(lambda: _primary(database) not in (None, hung), BACK_SECONDS)
+        writer.goes_on()
+    assert writer.lost() == set()
+    assert database.stack.read(hung)["restarts"] == restarts + 1
+
+
+def test_writes_go_on_without_etcd_which_comes_back(database: Database) -> None:
+    primary, etcd = database.primary(), database.stack.read("etcd")
+    with Writer(database.outputs["url"]) as writer:
+        os.kill(etcd["pid"], signal.SIGSTOP)
+        eventually(lambda: database.stack.read("etcd")["restarts"] > etcd["restarts"], 30)
+        eventually(lambda: database.stack.read("etcd")["state"] == "ready", 30)
+        writer.goes_on()
+    assert writer.lost() == set()
+    assert database.primary() == primary
+
+
+def test_another_up_changes_nothing_whoever_is_the_primary(database: Database) -> None:
+    assert database.up() == []
+
+
+def test_members_outlive_their_supervisor_and_the_next_up_adopts_them(database: Database) -> None:
+    before = {name: database.stack.read(name) for name in [*MEMBERS, "etcd"]}
+    database.stack.kill_supervisor()
+    assert "update etcd" in database.up()
+    assert {name: database.stack.read(name) for name in before} == before
+
+
+def test_settings_change_while_it_runs(database: Database) -> None:
+    before = {name: database.stack.read(name)["pid"] for name in MEMBERS}
+    more = replace(SIZE, max_connections=SIZE.max_connections + 10)
+    database.up(size=more, synchronous=False)
+    assert _max_connections(database) == {more.max_connections}
+    assert {*database.followers().values()} == {"async"}
+    database.up()
+    assert _max_connections(database) == {SIZE.max_connections}
+    assert database.whole()
+    assert {name: database.stack.read(name)["pid"] for name in MEMBERS} == before
+
+
+def test_passwords_are_in_private_files_alone(database: Database) -> None:
+    secrets = [record.value for record in database.stack.store.records() if record.value]
+    assert len(secrets) == 6
+    for pid in database.stack.processes():
+        with suppress(psutil.Error):
+            command = " ".join(psutil.Process(pid).cmdline())
+            assert not [secret for secret in secrets if secret in command]
+    for path in database.stack.store.folder("postgres-1").rglob("*"):
+        assert path.stat().st_mode & 0o077 == 0, path
+    logs = (database.stack.root / "logs").glob("*")
+    assert not [log for log in logs if any(secret in log.read_text() for secret in secrets)]
+
+
+def test_nobody_without_a_password_can_change_how_it_runs(database: Database) -> None:
+    etcd = f"http://127.0.0.1:{database.target.port('etcd')}/v3/kv/put"
+    assert not httpx.post(etcd, json={"key": "L2E=", "value": "Yg=="}).is_success
+    patroni = f"http://127.0.0.1:{database.target.port('patroni-1')}"
+    assert httpx.patch(f"{patroni}/config", json={"ttl": 30}).status_code == 401
+    assert httpx.get(f"{patroni}/health").is_success
+
+
+def _max_connections(database: Database) -> set[int]:
+    found = set()
+    for url in database.outputs["replica_urls"]:
+        with psycopg.connect(url) as connection:
+            row = connection.execute("SHOW max_connections").fetchone()
+            assert row is not None
+            found.add(int(row[0]))
+    return found
+
+
+def _primary(database: Database) -> str | None:
+    with suppress(psycopg.Error):
+        return database.primary()
+    return None
