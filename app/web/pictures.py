@@ -1,17 +1,17 @@
-"""Pictures of objects. One drawing of one object never changes, so it may be kept for ever."""
+"""Pictures of objects. One version of one never changes, so it may be kept for ever."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 from uuid import UUID
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
 from app.domain import picture
 from app.domain.objects import Traits
 from app.web.assets import IMMUTABLE
 from app.web.context import reads
-from app.web.http import PICTURE_SECURITY
+from app.web.http import PICTURE_SECURITY, SLOW_PAGE
 
 blueprint = Blueprint("pictures", __name__, url_prefix="/objects/<uuid:object_id>")
 
@@ -38,6 +38,8 @@ def _png(traits: Traits) -> bytes:
 
 def _answer(body: str | bytes, media_type: str) -> Response:
     response = Response(body, mimetype=media_type)
-    response.headers["Cache-Control"] = IMMUTABLE
+    # While a release rolls out, a page of one version may ask a server of another.
+    known = request.args.get("v") == picture.version()
+    response.headers["Cache-Control"] = IMMUTABLE if known else SLOW_PAGE
     response.headers["Content-Security-Policy"] = PICTURE_SECURITY
     return response

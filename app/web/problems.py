@@ -18,6 +18,10 @@ log = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 5
+# The same for everybody, and to be kept as pages are: so it takes the place of a page that is gone,
+# which a cache would else show again when nobody answers.
+_LASTING = (400, 404)
+SHORTLY = "public, max-age=0, s-maxage=1, stale-while-revalidate=1"
 _DETAILS = {
     404: "There is nothing at this address. It may have been mistyped.",
     429: "That was a lot at once. Please wait a moment before you go on.",
@@ -112,5 +116,5 @@ def _respond(error: HTTPException) -> Response:
         response.headers["Retry-After"] = str(RETRY_SECONDS)
     if status == 429:
         response.headers["Retry-After"] = str(retry_after())
-    response.headers["Cache-Control"] = "no-store"
+    response.headers["Cache-Control"] = SHORTLY if status in _LASTING else "no-store"
     return response

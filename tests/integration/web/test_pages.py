@@ -10,6 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.clock import utcnow
+from app.domain import picture
 from tests.integration.web.world import World, populate
 
 pytestmark = pytest.mark.integration
@@ -253,11 +254,14 @@ def test_who_opted_out_is_named_nowhere(client: FlaskClient, world: World) -> No
 def test_pictures_may_be_kept_for_ever(client: FlaskClient, world: World) -> None:
     thing = world.claim(world.person("otto.test"))
     for form, start in (("svg", b"<"), ("png", b"\x89PNG")):
-        response = client.get(f"/objects/{thing.id}/picture.{form}")
+        path = f"/objects/{thing.id}/picture.{form}"
+        response = client.get(f"{path}?v={picture.version()}")
         assert response.status_code == 200
         assert response.data.startswith(start)
         assert response.headers["Cache-Control"].endswith("immutable")
         assert "sandbox" in response.headers["Content-Security-Policy"]
+        for query in ("", "?v=0ther"):
+            assert "immutable" not in client.get(path + query).headers["Cache-Control"]
     assert (
         client.get("/objects/6f1f9a52-63a3-7d3c-8f5e-000000000001/picture.svg").status_code == 404
     )

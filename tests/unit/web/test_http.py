@@ -91,6 +91,12 @@ def test_a_page_refuses_a_cursor_it_did_not_give_out(client: FlaskClient) -> Non
     assert get(client, "/objects?cursor=x").status_code == 400
 
 
+@pytest.mark.parametrize("path", ["/nothing", "/objects?cursor=x", "/api/v1/objects?limit=0"])
+def test_what_is_not_there_takes_the_place_of_what_was(client: FlaskClient, path: str) -> None:
+    # A cache that may not keep the refusal would show the old page again when nobody answers.
+    assert get(client, path).headers["Cache-Control"].startswith("public, max-age=0, s-maxage=1,")
+
+
 def test_an_unknown_address_of_the_api_is_a_problem_document(client: FlaskClient) -> None:
     response = get(client, "/api/v1/nothing", headers={"X-Request-Id": "abcdef-123456"})
     assert response.status_code == 404
