@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -60,6 +60,12 @@ def put(
 def finish(tx: Transaction, job: Job) -> None:
     """Marks a leased job done, in the transaction of its effect. Raises LeaseLost."""
     if not SQL.finish(tx.conn, id=job.id, worker=job.leased_by, attempts=job.attempts):
+        raise LeaseLost(f"job {job.id} ({job.kind} {job.key}) was taken over")
+
+
+def hold(tx: Transaction, job: Job) -> None:
+    """Keeps others from taking a job over until the transaction ends. Raises LeaseLost."""
+    if not SQL.hold(tx.conn, id=job.id, worker=job.leased_by, attempts=job.attempts):
         raise LeaseLost(f"job {job.id} ({job.kind} {job.key}) was taken over")
 
 
@@ -197,6 +203,11 @@ class Queue:
         with self._database.read(fresh=True) as conn:
             return [row["id"] for row in SQL.dead_ids(conn, kind=kind)]
 
+    def dead_kinds(self) -> dict[str, int]:
+        """How many dead letters there are of each kind that has any."""
+        with self._database.read(fresh=True) as conn:
+            return {row["kind"]: row["count"] for row in SQL.dead_kinds(conn)}
+
     def requeue(self, id_: int) -> bool:
         """Makes a dead letter due now, with all its attempts; False when it is no dead letter."""
         with self._database.transaction() as tx:
@@ -208,9 +219,25 @@ class Queue:
             row = SQL.drop(tx.conn, id=id_)
         if row is None:
             return None
-        job = _job(row)
-        log.warning("dead letter dropped", job=job.id, kind=job.kind, key=job.key)
-        return job
+        return _dropped(row)
+
+    def requeue_kind(self, kind: str, until: datetime) -> int:
+        """Makes dead letters of a kind due now; how many. Those that died after `until` stay."""
+        with self._database.transaction() as tx:
+            return len(list(SQL.requeue_kind(tx.conn, kind=kind, until=until)))
+
+    def drop_kind(self, kind: str, until: datetime) -> list[Job]:
+        """Deletes dead letters of a kind and returns them. Those that died after `until` stay."""
+        with self._database.transaction() as tx:
+            rows = list(SQL.drop_kind(tx.conn, kind=kind, until=until))
+        return [_dropped(row) for row in rows]
+
+
+def _dropped(row: Mapping[str, Any]) -> Job:
+    """The log keeps what a dropped dead letter was."""
+    job = _job(row)
+    log.warning("dead letter dropped", job=job.id, kind=job.kind, key=job.key)
+    return job
 
 
 def _leased(rows: Sequence[Mapping[str, Any]]) -> list[Job]:

@@ -108,6 +108,12 @@ UPDATE jobs
 SET state = 'done', done_at = now(), lease_until = NULL, last_error = NULL
 WHERE id = :id AND state = 'leased' AND leased_by = :worker AND attempts = :attempts;
 
+-- name: hold(id, worker, attempts)$
+-- Whether the lease is still ours; until the transaction ends nobody takes it over.
+SELECT true FROM jobs
+WHERE id = :id AND state = 'leased' AND leased_by = :worker AND attempts = :attempts
+FOR UPDATE;
+
 -- name: extend(ids, attempts, worker, seconds)
 -- The leases that are still ours, prolonged.
 UPDATE jobs
@@ -217,8 +223,26 @@ WITH again AS (
 )
 SELECT id, pg_notify('jobs_' || lane, '') FROM again;
 
+-- name: requeue_kind(kind, until)
+-- As requeue, for all dead letters of a kind that died no later than `until`.
+WITH again AS (
+    UPDATE jobs
+    SET state = 'waiting', run_at = now(), attempts = 0, leased_by = NULL, lease_until = NULL,
+        done_at = NULL
+    WHERE state = 'dead' AND kind = :kind AND done_at <= :until
+    RETURNING id, lane
+)
+SELECT id, pg_notify('jobs_' || lane, '') FROM again;
+
 -- name: drop(id)^
 DELETE FROM jobs WHERE id = :id AND state = 'dead' RETURNING *;
+
+-- name: drop_kind(kind, until)
+-- As drop, for all dead letters of a kind that died no later than `until`.
+DELETE FROM jobs WHERE state = 'dead' AND kind = :kind AND done_at <= :until RETURNING *;
+
+-- name: dead_kinds()
+SELECT kind, count(*) FROM jobs WHERE state = 'dead' GROUP BY kind ORDER BY kind;
 
 -- name: dead_ids(kind)
 SELECT id FROM jobs WHERE state = 'dead' AND kind = coalesce(:kind, kind) ORDER BY id;

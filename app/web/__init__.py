@@ -24,6 +24,7 @@ from app.web import (
     drawn,
     formats,
     http,
+    operator,
     ops,
     pages,
     pictures,
@@ -55,10 +56,13 @@ def create_app(
         release=drawn.release(settings),
     )
     http.init_app(app, secure=settings.public_url.startswith("https:"))
-    throttle.init_app(app, settings)
+    limiter = throttle.init_app(app, settings)
     problems.init_app(app)
     for module in (pages, status, pictures, api, docs, ops, assets):
         app.register_blueprint(module.blueprint)
+    if settings.operator_password:
+        app.register_blueprint(operator.blueprint)
+        throttle.against_guessing(limiter, operator.blueprint)
     _prepare_templates(app, settings)
     if settings.trusted_proxies:
         count = settings.trusted_proxies

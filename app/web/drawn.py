@@ -21,7 +21,7 @@ from werkzeug.http import generate_etag
 from app.cache import Kind
 from app.domain import picture
 from app.settings import Settings
-from app.web import assets
+from app.web import assets, http
 from app.web.context import context, reads
 
 
@@ -52,6 +52,7 @@ def answer(kind: Kind[Drawn], scope: str, key: str, load: Callable[[], Drawn]) -
     page = here.cache.get(kind, scope, f"{here.release}/{key}", lambda _: load())
     response = Response(page.html, mimetype="text/html")
     response.set_etag(page.etag)
+    response.headers["Cache-Control"] = http.PAGE
     return response
 
 

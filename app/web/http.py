@@ -22,6 +22,8 @@ SLOW_PAGE = "public, max-age=60, s-maxage=300, stale-while-revalidate=300, stale
 # Asked again every few seconds by everybody who looks: however many do, it is drawn once.
 LIVE = "public, max-age=0, s-maxage=3, stale-while-revalidate=5, stale-if-error=60"
 NOT_KEPT = "no-store"
+# For one person only, whatever stands between here and there.
+PRIVATE = "private, no-store"
 
 _CONTENT_SECURITY = "; ".join(
     (
@@ -71,11 +73,8 @@ def _finish(response: Response, *, secure: bool) -> None:
         headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
     if request.path.startswith(("/api/", "/openapi.json")):
         headers["Access-Control-Allow-Origin"] = "*"
-    endpoint = request.endpoint or ""
-    if response.status_code != 200 or endpoint.startswith("ops."):
-        headers.setdefault("Cache-Control", NOT_KEPT)
-    else:
-        headers.setdefault("Cache-Control", PAGE)
+    # What may be kept says so itself: whoever forgets it shows nobody another's page.
+    headers.setdefault("Cache-Control", NOT_KEPT)
     if request.method in ("GET", "HEAD") and response.status_code == 200:
         if not response.direct_passthrough:
             response.add_etag()

@@ -12,6 +12,7 @@ from flask import Blueprint, Response, request
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
+from app.web.http import PAGE
 from app.web.problems import MEDIA_TYPE, BadQuery, Problem, WrongParameter
 
 VERSION = "1.0.0"
@@ -48,7 +49,7 @@ class Api:
         answer: type[BaseModel],
         *,
         query: type[BaseModel] | None = None,
-        cache_control: str | None = None,
+        cache_control: str = PAGE,
         **path_parameters: str,
     ) -> Callable[[Callable[..., BaseModel]], Callable[..., BaseModel]]:
         """Declares what the decorated function answers.
@@ -79,8 +80,7 @@ class Api:
                 response = Response(
                     adapter.dump_json(answering(**arguments)), mimetype="application/json"
                 )
-                if cache_control is not None:
-                    response.headers["Cache-Control"] = cache_control
+                response.headers["Cache-Control"] = cache_control
                 return response
 
             self.blueprint.add_url_rule(rule, answering.__name__, view, methods=["GET"])

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import structlog
-from flask import Flask, request
+from flask import Blueprint, Flask, request
 from flask_limiter import Limiter
 
 from app.cache import TIMEOUT_SECONDS
@@ -22,20 +22,22 @@ LIMITS = {
     "api": "240 per minute",
     "search": "60 per minute",
     "pictures": "1800 per minute",
+    "operator": "240 per minute",
 }
+GUESSES = "10 per minute"
 WINDOW_SECONDS = 60
 
 
-def init_app(app: Flask, settings: Settings) -> None:
+def init_app(app: Flask, settings: Settings) -> Limiter:
     uri, options = storage(settings.redis_url.get_secret_value() if settings.redis_url else None)
     try:
-        _limit(app, uri, options, enabled=settings.rate_limits)
+        return _limit(app, uri, options, enabled=settings.rate_limits)
     except ERRORS as error:  # only a cluster is asked at once
         log.warning("each process counts requests by itself", error=str(error))
-        _limit(app, "memory://", {}, enabled=settings.rate_limits)
+        return _limit(app, "memory://", {}, enabled=settings.rate_limits)
 
 
-def _limit(app: Flask, uri: str, options: dict[str, Any], *, enabled: bool) -> None:
+def _limit(app: Flask, uri: str, options: dict[str, Any], *, enabled: bool) -> Limiter:
     limiter = Limiter(
         lambda: f"{_group()}/{client()}",
         app=app,
@@ -49,6 +51,18 @@ def _limit(app: Flask, uri: str, options: dict[str, Any], *, enabled: bool) -> N
         swallow_errors=True,
     )
     limiter.request_filter(lambda: _group() is None)
+    return limiter
+
+
+def against_guessing(limiter: Limiter, blueprint: Blueprint) -> None:
+    """Wrong passwords count, over all pages of the blueprint; then even the right one must wait."""
+    guess = "Authorization"
+    limiter.shared_limit(
+        GUESSES,
+        scope=f"{blueprint.name} guesses",
+        key_func=client,
+        deduct_when=lambda answer: answer.status_code == 401 and guess in request.headers,
+    )(blueprint)
 
 
 def storage(url: str | None) -> tuple[str, dict[str, Any]]:

@@ -34,6 +34,7 @@ def build(
 ) -> WorkloadOutputs:
     root = str(target.root)
     secret_key = Secret(f"{name}-secret-key", root=root, opts=opts)
+    operator_password = Secret(f"{name}-operator-password", root=root, opts=opts)
     # What a process is given is also what it waits for.
     base: dict[str, pulumi.Input[str]] = {
         "PHASE": str(args.phase.number),
@@ -117,6 +118,7 @@ def build(
             "WEB_THREADS": str(args.size.web_threads),
             "DATABASE_POOL": str(args.size.web_pool),
             "PROMETHEUS_MULTIPROC_DIR": "{folder}/metrics",
+            "OPERATOR_PASSWORD": operator_password.value,
         },
         # More than gunicorn's own patience with requests under way (20 s).
         stop_seconds=25,
@@ -181,6 +183,7 @@ def build(
             )
             for process_name in processes
         },
+        operator_password=operator_password.value,
     )
 
 

@@ -35,8 +35,10 @@ class WorkloadOutputs:
     """`upstream` is host:port of the website for the edge.
 
     `metrics` are Prometheus endpoints by process, known before they answer; a worker that is not
-    needed now does not.
+    needed now does not. `operator_password` (secret) opens the pages under /operator, for the user
+    `operator`.
     """
 
     upstream: pulumi.Output[str]
     metrics: Mapping[str, pulumi.Output[str]]
+    operator_password: pulumi.Output[str]

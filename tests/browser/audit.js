@@ -29,7 +29,7 @@
     if (!hidden(e) && !name(e)) say("nameless control", e);
     if (e.closest("[aria-hidden=true]") && e.tabIndex >= 0) say("hidden but focusable", e);
   }
-  for (const e of document.querySelectorAll("input, select, meter, progress")) {
+  for (const e of document.querySelectorAll("input:not([type=hidden]), select, meter, progress")) {
     if (!e.labels?.length && !e.getAttribute("aria-label")) say("no label", e);
   }
   let level = 0;

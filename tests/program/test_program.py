@@ -21,6 +21,7 @@ OUTPUTS = {
     "api_url",
     "status_url",
     "bot_handle",
+    "operator_password",
     "database_url",
     "reader_url",
     "replica_urls",
@@ -81,7 +82,7 @@ def test_every_stack_has_the_same_outputs(tmp_path: Path, phase: str) -> None:
     monitor = record(tmp_path, phase=phase)
     assert set(monitor.outputs.values) == OUTPUTS
     secrets = {"database_url", "reader_url", "replica_urls", "redis_url", "purge_token"}
-    assert secrets <= monitor.outputs.secrets
+    assert secrets | {"operator_password"} <= monitor.outputs.secrets
 
 
 def test_redis_comes_with_phase_1(tmp_path: Path) -> None:
@@ -90,6 +91,28 @@ def test_redis_comes_with_phase_1(tmp_path: Path) -> None:
 
     assert "etcetera:data:Redis" not in types("0")
     assert "etcetera:data:Redis" in types("1")
+
+
+def test_postgres_has_replicas_from_phase_2_on(tmp_path: Path) -> None:
+    monitor = record(tmp_path, phase="2")
+    members = [f"postgres-{n}" for n in (1, 2, 3)]
+    etcd_access = monitor.named("etcd-access").urn
+    for name in members:
+        assert etcd_access in monitor.named(name).dependencies
+    settled = monitor.named("postgres-cluster")
+    assert {monitor.named(name).urn for name in members} <= set(settled.dependencies)
+    # Nothing uses the database before all replicas follow.
+    assert settled.urn in monitor.named("app-migrations").dependencies
+    assert not [r for r in monitor.registrations.values() if r.custom and r.name == "postgres"]
+
+
+def test_synchronous_commits_are_a_setting(tmp_path: Path) -> None:
+    def mode(**config: str) -> object:
+        cluster = record(tmp_path, phase="2", **config).named("postgres-cluster")
+        return json.loads(cluster.inputs.values["environment"]["SETTINGS"])["synchronous_mode"]
+
+    assert mode() == "quorum"
+    assert mode(synchronousCommit="false") is False
 
 
 def test_existing_servers_are_used_in_place_of_deploying_them(tmp_path: Path) -> None:
@@ -111,6 +134,16 @@ def test_only_processes_that_talk_to_bluesky_get_its_password(tmp_path: Path, ph
     assert "BLUESKY_PASSWORD" in monitor.named("worker-1").inputs.values["environment"]
     assert "BLUESKY_PASSWORD" in monitor.named("ingest").inputs.values["environment"]
     assert "BLUESKY_PASSWORD" not in monitor.named("web").inputs.values["environment"]
+
+
+def test_only_the_website_knows_the_operators_password(tmp_path: Path, phase: str) -> None:
+    monitor = record(tmp_path, phase=phase)
+    given = {
+        r.name: r.inputs.values["environment"]["OPERATOR_PASSWORD"]
+        for r in monitor.registrations.values()
+        if "OPERATOR_PASSWORD" in r.inputs.values.get("environment", {})
+    }
+    assert given == {"web": monitor.outputs.values["operator_password"]}
 
 
 def test_the_app_starts_only_after_the_migrations(tmp_path: Path, phase: str) -> None:

@@ -47,6 +47,15 @@ def test_everything_wrong_is_named_at_once_with_its_fix() -> None:
     assert "openssl rand -hex 32" in text
 
 
+def test_an_operators_password_that_is_soon_guessed_is_refused() -> None:
+    text = refusal(OPERATOR_PASSWORD="hunter2hunter2")
+    assert "OPERATOR_PASSWORD" in text
+    assert "at least 16" in text
+    assert "hunter2" not in text
+    assert Settings.from_env(GOOD).operator_password is None
+    assert Settings.from_env(GOOD | {"OPERATOR_PASSWORD": "hunter2" * 3}).operator_password
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
