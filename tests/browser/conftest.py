@@ -28,6 +28,7 @@ from tests.servers import PostgresServer, ValkeyServer
 
 DATABASE = "browser"
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
+OPERATOR = {"username": "operator", "password": "correct horse battery"}
 Scheme = Literal["light", "dark"]
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
@@ -89,6 +90,7 @@ def site(postgres: PostgresServer, valkey: ValkeyServer, migrated_template: str)
             "SECRET_KEY": "k" * 64,
             "BLUESKY_HANDLE": "etcetera.example",
             "RATE_LIMITS": "off",
+            "OPERATOR_PASSWORD": OPERATOR["password"],
         }
     )
     cache = Cache.open(settings)
@@ -132,7 +134,12 @@ def go(browser: Browser, site: Site) -> Iterator[Go]:
     contexts = []
 
     def visit(
-        path: str, *, width: int = 1280, scheme: Scheme = "light", javascript: bool = True
+        path: str,
+        *,
+        width: int = 1280,
+        scheme: Scheme = "light",
+        javascript: bool = True,
+        operator: bool = False,
     ) -> Visit:
         context = browser.new_context(
             viewport={"width": width, "height": 900},
@@ -140,6 +147,7 @@ def go(browser: Browser, site: Site) -> Iterator[Go]:
             java_script_enabled=javascript,
             reduced_motion="reduce",
             base_url=site.url,
+            http_credentials=OPERATOR if operator else None,
         )
         contexts.append(context)
         page = context.new_page()

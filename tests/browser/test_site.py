@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser.conftest import Go, Scheme, Site
+from tests.integration.web.test_operator import bury
 
 pytestmark = pytest.mark.browser
 
@@ -135,3 +136,38 @@ def test_charts_are_there_without_javascript(go: Go) -> None:
     assert page.locator("svg.chart path.line").count() > 10
     table = page.locator('[data-fresh="chart-depth"] table')
     assert table.locator("tbody tr").count() == 3
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
+def test_the_operator_settles_dead_letters_without_javascript(
+    go: Go, site: Site, width: int, scheme: Scheme
+) -> None:
+    for number in range(3):
+        error = f"Traceback (most recent call last):\nTimeoutError: {'no answer ' * 20}"
+        bury(site.world.database, f"at://did:plc:{'x' * 60}/{width}/{number}", error=error)
+    path = "/operator/dead-letters"
+    visit = go(path, width=width, scheme=scheme, operator=True)
+    page = visit.page
+
+    def judge(name: str) -> None:
+        page.wait_for_load_state()
+        assert page.evaluate(AUDIT) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        visit.screenshot(f"{name}-{width}-{scheme}")
+
+    page.get_by_role("link", name="reply 3").click()
+    judge("dead-letters")
+    page.locator(".letters a").first.click()
+    judge("dead-letter")
+
+    page = go(path, width=width, operator=True, javascript=False).page
+    page.locator(".letters").get_by_role("button").first.press("Enter")
+    assert f"/{width}/2." in page.get_by_role("status").inner_text()
+    page.get_by_role("link", name="reply 2").click()
+    page.get_by_role("button", name="Drop all").click()
+    assert page.locator(".letters li").count() == 2, "the box has to be ticked first"
+    page.get_by_role("checkbox").check()
+    page.get_by_role("button", name="Drop all").click()
+    assert page.get_by_role("status").inner_text() == "Dropped 2 of kind reply."
+    assert page.get_by_text("There are no dead letters").is_visible()
+    assert visit.complaints == []
