@@ -8,7 +8,7 @@ import pulumi
 
 from components.target import LocalTarget
 from infra.local import binaries
-from infra.local.resources import HttpProbe, Process, Stop
+from infra.local.resources import HttpProbe, Liveness, Probe, Process, Stop
 
 UNAVAILABLE = (Path(__file__).parent / "edge" / "unavailable.html").read_text()
 
@@ -26,10 +26,14 @@ def process(
     configuration: pulumi.Input[str],
     ports: Sequence[int],
     ready: str,
+    alive: Probe,
     files: Mapping[str, pulumi.Input[str]] | None = None,
     opts: pulumi.ResourceOptions,
 ) -> Process:
-    """Ready when a GET of the URL `ready` succeeds. Its folder has `pages/unavailable.html`."""
+    """Ready when a GET of the URL `ready` succeeds. Its folder has `pages/unavailable.html`.
+
+    `alive` asks nginx itself: what is behind it may hang without its being at fault.
+    """
     return Process(
         name,
         root=str(target.root),
@@ -49,6 +53,7 @@ def process(
         },
         ports=list(ports),
         ready=HttpProbe(http=ready),
+        liveness=Liveness(interval_seconds=1, failures=4, probes=[alive]),
         # SIGQUIT lets requests under way finish.
         stop=Stop(signal="SIGQUIT", timeout_seconds=15),
         reload_signal="SIGHUP",

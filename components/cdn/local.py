@@ -7,7 +7,7 @@ import pulumi
 from components import nginx
 from components.cdn.ports import CdnArgs, CdnOutputs
 from components.target import LocalTarget
-from infra.local.resources import Secret
+from infra.local.resources import HttpProbe, Secret
 
 CONFIGURATION = nginx.Configuration((Path(__file__).parent / "nginx.conf").read_text())
 SCRIPT = (Path(__file__).parent / "cdn.js").read_text()
@@ -28,6 +28,7 @@ def build(
         ports=[port, operations],
         # Its own health and not the site's: without an origin it still has what it kept.
         ready=f"http://127.0.0.1:{operations}/healthz",
+        alive=HttpProbe(http=f"http://127.0.0.1:{operations}/healthz"),
         opts=opts,
     )
 

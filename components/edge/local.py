@@ -7,6 +7,7 @@ import pulumi
 from components import nginx
 from components.edge.ports import EdgeArgs, EdgeOutputs
 from components.target import LocalTarget
+from infra.local.resources import TcpProbe
 
 CONFIGURATION = nginx.Configuration((Path(__file__).parent / "nginx.conf").read_text())
 BEHIND_CDN = (Path(__file__).parent / "behind_cdn.conf").read_text()
@@ -24,6 +25,8 @@ def build(
         ),
         ports=[port],
         ready=f"http://127.0.0.1:{port}/healthz",
+        # Metrics are for nobody outside, which the edge says without asking the site.
+        alive=TcpProbe(tcp=port, send="GET /metrics HTTP/1.0\r\n\r\n", expect="^HTTP/1.1 404"),
         opts=opts,
     )
     return EdgeOutputs(
