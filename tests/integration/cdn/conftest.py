@@ -26,6 +26,15 @@ TOKEN = "a-token-for-tests"
 LONG = "public, max-age=3600"
 
 
+def eventually(check: Callable[[], object], seconds: float = 20) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if check():
+            return True
+        time.sleep(0.05)
+    return False
+
+
 @dataclass
 class Answer:
     text: str = "hello"

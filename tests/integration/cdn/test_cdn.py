@@ -7,12 +7,11 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.integration.cdn.conftest import LONG, TOKEN, Answer, Cdn, Origin, cdn_before
+from tests.integration.cdn.conftest import LONG, TOKEN, Answer, Cdn, Origin, cdn_before, eventually
 
 pytestmark = pytest.mark.integration
 
@@ -20,15 +19,6 @@ BRIEF = "public, s-maxage=1"
 BRIEF_SWR = "public, max-age=0, s-maxage=1, stale-while-revalidate=30"
 # nginx counts whole seconds: what is kept for one can last two.
 BRIEFLY = 2.1
-
-
-def eventually(check: Callable[[], object], seconds: float = 20) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if check():
-            return True
-        time.sleep(0.05)
-    return False
 
 
 # -- one question for many -------------------------------------------------------------------------
