@@ -13,7 +13,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, HttpCredentials, Page, sync_playwright
 from psycopg.sql import SQL, Identifier
 from werkzeug.serving import make_server
 
@@ -28,7 +28,7 @@ from tests.servers import PostgresServer, ValkeyServer
 
 DATABASE = "browser"
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
-OPERATOR = {"username": "operator", "password": "correct horse battery"}
+OPERATOR: HttpCredentials = {"username": "operator", "password": "correct horse battery"}
 Scheme = Literal["light", "dark"]
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 

@@ -8,6 +8,7 @@ import base64
 import html
 import re
 from collections.abc import Callable
+from itertools import cycle
 
 import pytest
 from flask import Flask
@@ -161,11 +162,11 @@ def test_guessing_is_slowed_down_and_counts_for_all_pages_together(visitor: Flas
     most = int(GUESSES.split()[0])
     # Asking without a password is how browsers find out that one is wanted.
     assert {visitor.get(PATH).status_code for _ in range(2 * most)} == {401}
-    paths = [PATH, f"{PATH}/1"]
+    pages = [("GET", PATH), ("GET", f"{PATH}/1"), ("POST", f"{PATH}/1/drop")]
     tried = [
-        visitor.get(paths[index % 2], auth=("operator", f"guess {index}"))
-        for index in range(2 * most + 1)  # a minute may end in between
-    ]
+        visitor.open(path, method=method, auth=("operator", f"guess {index}"))
+        for index, (method, path) in zip(range(2 * most + 1), cycle(pages), strict=False)
+    ]  # twice as many, for a minute may end in between
     assert [answer.status_code for answer in tried[:most]] == [401] * most
     refused = next(answer for answer in tried if answer.status_code == 429)
     assert 1 <= int(refused.headers["Retry-After"]) <= 60
