@@ -69,26 +69,32 @@ class Database:
             f"etcetera:{self.secret('postgres-password')}",
             f"postgres:{self.secret('postgres-admin-password')}",
         )
-        with psycopg.connect(url) as connection:
+        with suppress(psycopg.OperationalError), psycopg.connect(url) as connection:
             return dict(
                 connection.execute(
                     "SELECT application_name, sync_state FROM pg_stat_replication"
                     " WHERE state = 'streaming'"
                 ).fetchall()
             )
+        return {}
 
     def primary(self) -> str:
-        with psycopg.connect(self.outputs["url"]) as connection:
+        """The name of the server to write to; empty while there is none."""
+        with (
+            suppress(psycopg.OperationalError),
+            psycopg.connect(self.outputs["url"]) as connection,
+        ):
             return f"postgres-{connection.info.port - self.target.port('postgres-1') + 1}"
+        return ""
 
     def whole(self) -> bool:
         """Every server is there, and each replica confirms commits."""
-        with suppress(psycopg.Error):
-            followers = self.followers()
-            return {*followers, self.primary()} == {*MEMBERS} and {*followers.values()} == {
-                "quorum"
-            }
-        return False
+        followers = self.followers()
+        return {*followers, self.primary()} == {*MEMBERS} and {*followers.values()} == {"quorum"}
+
+    def hands_over(self, lost: str) -> None:
+        """Returns when there is another primary."""
+        eventually(lambda: self.primary() not in ("", lost), BACK_SECONDS)
 
     def signal_server(self, name: str, number: signal.Signals) -> None:
         """Signals the server itself, past its Patroni."""
@@ -177,7 +183,7 @@ def test_a_killed_server_hands_over_loses_nothing_and_comes_back(database: Datab
     lost = database.primary()
     with Writer(database.outputs["url"]) as writer:
         database.signal_server(lost, signal.SIGKILL)
-        eventually(lambda: _primary(database) not in (None, lost), BACK_SECONDS)
+        database.hands_over(lost)
         writer.goes_on()
     assert writer.lost() == set()
     eventually(lambda: lost in database.followers(), BACK_SECONDS)
@@ -187,7 +193,7 @@ def test_a_killed_patroni_takes_its_server_along_and_another_takes_over(database
     lost = database.primary()
     with Writer(database.outputs["url"]) as writer:
         os.kill(database.stack.read(lost)["pid"], signal.SIGKILL)
-        eventually(lambda: _primary(database) not in (None, lost), BACK_SECONDS)
+        database.hands_over(lost)
         writer.goes_on()
     assert writer.lost() == set()
 
@@ -198,7 +204,7 @@ def test_a_hung_server_is_replaced(database: Database) -> None:
     with Writer(database.outputs["url"]) as writer:
         database.signal_server(hung, signal.SIGSTOP)
         # Its sessions live on, so writes may go on where they were until it is killed.
-        eventually(lambda: _primary(database) not in (None, hung), BACK_SECONDS)
+        database.hands_over(hung)
         writer.goes_on()
     assert writer.lost() == set()
     assert database.stack.read(hung)["restarts"] == restarts + 1
@@ -267,9 +273,3 @@ def _max_connections(database: Database) -> set[int]:
             assert row is not None
             found.add(int(row[0]))
     return found
-
-
-def _primary(database: Database) -> str | None:
-    with suppress(psycopg.Error):
-        return database.primary()
-    return None
