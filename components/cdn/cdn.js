@@ -12,7 +12,7 @@ const counts = ngx.shared.counts;
 
 const file = (name) => `${ngx.prefix}/${name}`;
 
-// -- addresses ---------------------------------------------------------------------------------------
+// -- addresses ------------------------------------------------------------------------------------
 
 function address(r) {
     return canonical(r.variables.request_uri);
@@ -39,7 +39,7 @@ function keyOf(path, coding) {
     return `${generation()} ${coding} ${path}`;
 }
 
-// -- purging -----------------------------------------------------------------------------------------
+// -- purging --------------------------------------------------------------------------------------
 
 // Part of every key: with the next one nothing that was kept is found any more, and what was being
 // fetched is kept under the old one. The file outlives this process as the cache does.
@@ -114,7 +114,7 @@ function answer(r, status, body) {
     r.return(status, JSON.stringify(body) + '\n');
 }
 
-// -- metrics -----------------------------------------------------------------------------------------
+// -- metrics --------------------------------------------------------------------------------------
 
 // Evaluated once for each request, when it is logged: njs has no hook of its own for that.
 function count(r) {
@@ -137,11 +137,13 @@ function metrics(r) {
         '# HELP etcetera_cdn_requests_total Requests by what the cache had, and class of status.',
         '# TYPE etcetera_cdn_requests_total counter',
     ].concat(
-        lines('requests', (p, n) => `etcetera_cdn_requests_total{cache="${p[1]}",status="${p[2]}"} ${n}`),
+        lines('requests', (p, n) =>
+            `etcetera_cdn_requests_total{cache="${p[1]}",status="${p[2]}"} ${n}`),
         '# HELP etcetera_cdn_bytes_total Bytes sent to visitors.',
         '# TYPE etcetera_cdn_bytes_total counter',
         lines('bytes', (p, n) => `etcetera_cdn_bytes_total{cache="${p[1]}"} ${n}`),
-        '# HELP etcetera_cdn_request_seconds From the first byte of a request to the last of its answer.',
+        '# HELP etcetera_cdn_request_seconds ' +
+            'From the first byte of a request until all it caused is done.',
         '# TYPE etcetera_cdn_request_seconds histogram',
         lines('seconds', (p, n) => histogram(p[1], n)),
     );
