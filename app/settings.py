@@ -133,7 +133,7 @@ class BotAccount(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     handle: Annotated[str, Field(pattern=HANDLE), BeforeValidator(_lower)]
-    password: SecretStr
+    password: Annotated[SecretStr, Field(min_length=1)]
 
 
 class Settings(BaseModel):

@@ -4,6 +4,7 @@ Parsing does no I/O. Whether this machine can hold the stack is the question of 
 """
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -23,6 +24,7 @@ from pydantic.alias_generators import to_camel
 from infra.phases import PHASES
 
 PROJECT = "etcetera"
+HANDLE = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$"
 
 
 class ConfigError(Exception):
@@ -67,12 +69,12 @@ def _couriers(value: SecretStr) -> SecretStr:
         isinstance(one, dict)
         and one.keys() == {"handle", "password"}
         and all(isinstance(text, str) and text for text in one.values())
+        and re.fullmatch(HANDLE, one["handle"])
         for one in given
     )
     if not well_formed:
         raise ValueError("must be a JSON list of objects with handle and password")
-    handles = [one["handle"].lower() for one in given]
-    if len(set(handles)) < len(handles):
+    if len({one["handle"] for one in given}) < len(given):
         raise ValueError("names an account twice")
     return value
 
@@ -161,7 +163,7 @@ class StackConfig(BaseModel):
     )
     bluesky_handle: str | None = Field(
         default=None,
-        pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$",
+        pattern=HANDLE,
         description="the bot's handle without @, such as etcetera.example.com",
     )
     bluesky_password: SecretStr | None = Field(
@@ -219,7 +221,15 @@ class StackConfig(BaseModel):
             raise ValueError("blueskyUrl|blueskyUrl, blueskyHandle and blueskyPassword go together")
         if self.bluesky_couriers is not None and not all(given):
             raise ValueError("blueskyCouriers|couriers need blueskyUrl and the bot's own account")
+        if self.bluesky_handle in self.courier_handles:
+            raise ValueError("blueskyCouriers|the bot's own account is no courier")
         return self
+
+    @property
+    def courier_handles(self) -> list[str]:
+        """Of accounts elsewhere; those of a network on this machine are not configured."""
+        given = self.bluesky_couriers
+        return [one["handle"] for one in json.loads(given.get_secret_value())] if given else []
 
     @classmethod
     def parse(cls, values: Mapping[str, str], *, stack: str) -> Self:

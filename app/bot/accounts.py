@@ -5,14 +5,15 @@ each with a budget of its own. A person hears from the same account as long as t
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import structlog
 
-from app.bot.bluesky import Bluesky
-from app.bot.budget import Budget
+from app.bot.bluesky import Bluesky, Limited
+from app.bot.budget import Budget, ServerLimit
 from app.bot.inbox import Bot
+from app.bot.sessions import RefusedError
 from app.db import Database
 from app.errors import Reject, Retry
 from app.settings import Settings
@@ -58,9 +59,12 @@ class Accounts:
         couriers = {}
         for account in self.couriers:
             try:
-                couriers[account.bluesky.did] = account.handle
-            except (Retry, Reject) as error:
+                did = self._did(account)
+            except Retry as error:
                 log.warning("courier unknown", handle=account.handle, reason=error.reason)
+            else:
+                if did is not None:
+                    couriers[did] = account.handle
         return Bot(self.main.did, self.main.handle, couriers)
 
     @property
@@ -81,6 +85,37 @@ class Accounts:
     def in_turn(self, first: str) -> list[Account]:
         """All accounts, beginning with `first` where it is still ours."""
         return sorted(self._accounts.values(), key=lambda account: account.handle != first)
+
+    def able(self, first: str, did: str) -> Iterator[Account]:
+        """As `in_turn`, without couriers that cannot be used now or are blocked by a person.
+
+        Whether the first account may be used is for `consent` to say, which asks as that account.
+        """
+        for account in self.in_turn(first):
+            try:
+                if self.barred(account, [did]):
+                    continue
+            except RefusedError as error:
+                log.warning("courier cannot be used", handle=account.handle, reason=error.reason)
+                continue
+            yield account
+
+    def barred(self, account: Account, dids: Sequence[str]) -> set[str]:
+        """Those of some people whom a courier must not write to; of the first account nobody."""
+        return set() if account.bluesky is self.main else account.bluesky.barred(dids)
+
+    def another_may(self, refusal: Limited | RefusedError) -> bool:
+        """Whether what one account was refused may be allowed to another."""
+        if isinstance(refusal, Limited) and ServerLimit.read(refusal.headers) is None:
+            return False  # a limit of the address, which is the same for all
+        return len(self._accounts) > 1
+
+    def _did(self, account: Account) -> str | None:
+        """The posts of a courier that is not let in any more are still ours."""
+        try:
+            return account.bluesky.did
+        except RefusedError:
+            return self.main.resolve_handle(account.handle)
 
 
 def _weight(handle: str, did: str) -> bytes:

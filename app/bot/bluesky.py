@@ -7,7 +7,7 @@ that this request can never succeed) or `BrokenError` (the server fails at it).
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
@@ -25,7 +25,7 @@ from atproto.exceptions import (
 from atproto_client.exceptions import RequestErrorBase
 from atproto_client.request import Response
 
-from app.bot.sessions import SessionKeeper
+from app.bot.sessions import RefusedError, SessionKeeper
 from app.bot.silence import OUTAGE, Silence
 from app.clock import utcnow
 from app.db import Database
@@ -111,13 +111,21 @@ class Bluesky:
 
     def apart(self, one: str, other: str) -> bool:
         """Whether one of two accounts blocks the other."""
-        params = models.AppBskyGraphGetRelationships.Params(actor=one, others=[other])
+        return bool(self._apart(one, [other]))
+
+    def barred(self, dids: Collection[str]) -> set[str]:
+        """Those of some people (30 at most) who block this account, or whom it blocks."""
+        return self._apart(self.did, dids)
+
+    def _apart(self, one: str, others: Collection[str]) -> set[str]:
+        params = models.AppBskyGraphGetRelationships.Params(actor=one, others=list(others))
         answer = self._looked_up("app.bsky.graph.getRelationships", params)
-        return any(
-            view.get(kind)
+        blocks = ("blocking", "blockedBy", "blockingByList", "blockedByList")
+        return {
+            view["did"]
             for view in answer.get("relationships") or ()
-            for kind in ("blocking", "blockedBy", "blockingByList", "blockedByList")
-        )
+            if any(view.get(block) for block in blocks)
+        }
 
     def author(self, uri: str) -> Profile | None:
         """The author of a post that is there now; None where it is gone or hidden from the bot."""
@@ -334,7 +342,7 @@ def _translated(call: Callable[[], T], account: str) -> T:
         raise Limited(_until_reset(error), headers) from error
     except UnauthorizedError as error:
         log.error("Bluesky refuses the account", account=account, error=str(error))
-        raise Retry(_BAD_LOGIN, f"Bluesky refuses the account: {error}") from error
+        raise RefusedError(_BAD_LOGIN, f"Bluesky refuses the account: {error}") from error
     except BadRequestError as error:
         if _name(error) == "InvalidSwap":
             raise BrokenError("another record has this key") from error

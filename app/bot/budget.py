@@ -2,13 +2,14 @@
 
 Points are reserved in PostgreSQL before Bluesky is called. Sums slide minute by minute, which is
 stricter than the server's fixed windows. Part of the budget is kept for urgent replies, so that a
-flood of help requests cannot silence the answers to claims, and the last tenth for digests, which
+flood of help requests cannot silence the answers to claims, and the last part for digests, which
 answer several people in one post when there are no points left to answer them one by one.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 import structlog
 
@@ -19,12 +20,14 @@ from app.models import Priority
 from app.repository import budget as points_spent
 from app.settings import Settings
 
+T = TypeVar("T")
 CREATE, PUT, DELETE = 3, 2, 1
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 _MINUTE = timedelta(minutes=1)
-# Share of each window's points that a priority may use up.
-_SHARE = {Priority.HIGH: 0.9, Priority.NORMAL: 0.8, Priority.LOW: 0.65}
-DIGESTS = 1.0
+# Share of each window's points that a priority may use up, but for what is kept for digests: so
+# much of a day that three accounts can answer the 100,000 people of phase 2, most in digests.
+_SHARE = {Priority.HIGH: 1.0, Priority.NORMAL: 0.9, Priority.LOW: 0.75}
+_KEPT = {HOUR: 0.1, DAY: 0.2}
 
 log = structlog.get_logger(__name__)
 
@@ -96,29 +99,26 @@ class Budget:
         self._account = account
         self._limits = Limits(settings.bluesky_write_points_hour, settings.bluesky_write_points_day)
 
-    def reserve(
-        self,
-        points: int,
-        priority: Priority | None,
-        also: Callable[[Transaction], None] = lambda _: None,
-    ) -> None:
-        """Takes points before a write, and in the same transaction does what `also` does.
-
-        Without a priority it may use the share of digests. Raises Spent with the time at which
-        there are enough points.
+    def reserve(self, points: int, priority: Priority | None) -> None:
+        """Takes points before a write. Without a priority they are for a digest, which may use up
+        everything. Raises Spent with the time at which there are enough points.
         """
+        self.reserve_and(points, priority, lambda _: None)
+
+    def reserve_and(
+        self, points: int, priority: Priority | None, also: Callable[[Transaction], T]
+    ) -> T:
+        """As `reserve`, and what `also` does is committed with it or not at all."""
         now = utcnow()
-        share = DIGESTS if priority is None else _SHARE[priority]
         with self._database.transaction() as tx:
             points_spent.lock(tx.conn, self._account)
             spent = dict(
                 zip((HOUR, DAY), points_spent.spent(tx.conn, self._account, now), strict=True)
             )
-            allowed = {w: int(self._limits.of(w) * share) for w in (HOUR, DAY)}
+            allowed = {w: _allowed(self._limits.of(w), w, priority) for w in (HOUR, DAY)}
             if all(spent[window] + points <= allowed[window] for window in allowed):
                 points_spent.spend(tx.conn, self._account, _minute(now), points)
-                also(tx)
-                return
+                return also(tx)
             history = points_spent.history(tx.conn, self._account, now - DAY)
         after = max(wait_for(history, w, allowed[w], points, now) for w in allowed)
         raise Spent(after, f"write budget of {self._account} is spent")
@@ -140,6 +140,13 @@ class Budget:
                 points_spent.spend(tx.conn, self._account, _minute(minute), missing)
                 log.info("write points corrected", account=self._account, points=missing)
             points_spent.forget(tx.conn, self._account, now - 2 * DAY)
+
+
+def _allowed(limit: int, window: timedelta, priority: Priority | None) -> int:
+    """What a priority may use up of a window's points."""
+    if priority is None:
+        return limit
+    return round(limit * (_SHARE[priority] - _KEPT[window]))
 
 
 def _minute(moment: datetime) -> datetime:

@@ -16,6 +16,13 @@ _LOOK_AGAIN = timedelta(seconds=5)
 _MENTION = "app.bsky.richtext.facet#mention"
 
 
+class TooNew(Retry):
+    """The AppView knows too little of a mention to tell whether it may be answered."""
+
+    def __init__(self, missing: str) -> None:
+        super().__init__(_LOOK_AGAIN, f"the AppView does not know {missing} yet")
+
+
 @dataclass(frozen=True)
 class Withheld:
     """The reply must not be sent any more."""
@@ -25,7 +32,7 @@ class Withheld:
 
 
 def forbidden(bluesky: Bluesky, mention: Mention) -> Withheld | None:
-    """Why a mention may not be answered any more; raises Retry while nobody can tell."""
+    """Why a mention may not be answered any more; raises TooNew while nobody can tell."""
     if mention.deleted_at is not None:
         return Withheld("mention deleted")
     author = bluesky.author(mention.uri)
@@ -33,7 +40,7 @@ def forbidden(bluesky: Bluesky, mention: Mention) -> Withheld | None:
     if author is None:
         author = bluesky.profile(mention.author_did, fresh=True)
     if author is None and _may_be_too_new(mention):
-        raise Retry(_LOOK_AGAIN, "the AppView does not know the author yet")
+        raise TooNew("the author")
     if author is None:
         return Withheld("author gone")
     if author.blocked:
@@ -42,7 +49,7 @@ def forbidden(bluesky: Bluesky, mention: Mention) -> Withheld | None:
         return Withheld("author is a bot")
     if not seen and bluesky.record(mention.uri) is None:
         if _may_be_too_new(mention):
-            raise Retry(_LOOK_AGAIN, "the AppView does not know the mention yet")
+            raise TooNew("the mention")
         return Withheld("mention deleted", mention_deleted=True)
     return None
 

@@ -1,39 +1,45 @@
 """Digests: one post that answers several people, when there are no points to answer each of them.
 
-What people asked for has happened by then and shows on the site, so a digest only says so: whom it
-is for and where to look. A reply is left to a digest in the transaction that composes the digest,
-and only while nobody has begun to send it; so everybody is answered once, by one or the other.
+What people asked for has happened by then and shows on the site, so a digest only says so, in few
+words that lead there. A reply is left to a digest in the transaction that composes the digest, and
+only while nobody has begun to send it; so everybody is answered once, by one or the other.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import structlog
 
 from app.bot import budget
 from app.bot.accounts import Account, Accounts
-from app.bot.bluesky import POST, Bluesky, Ref, stamp
+from app.bot.bluesky import POST, Bluesky, Limited, Ref, stamp
 from app.bot.budget import Spent
-from app.bot.consent import Withheld, forbidden, mentioned, welcome
-from app.bot.richtext import Link, Part, compose, fits
+from app.bot.consent import TooNew, Withheld, forbidden, mentioned
+from app.bot.richtext import Link, Name, Part, compose, fits
 from app.bot.richtext import Mention as Tag
 from app.bot.rkey import encode_tid
+from app.bot.sessions import RefusedError
+from app.bot.wording import BRIEF, SYMBOLS
 from app.clock import utcnow
 from app.db import Connection, Database, Transaction
-from app.errors import Reject
+from app.errors import Reject, Retry
 from app.ids import new_id
-from app.jobs.queue import put
+from app.jobs.queue import hold, keep_waiting, put
 from app.metrics import DIGESTS, REPLIES
-from app.models import Digest, Job, Mention, Object, Priority, Reply
+from app.models import Digest, Job, Mention, Object, Priority, Reply, User
 from app.repository import digests, mentions, objects, replies, users
+from app.repository.replies import Waiting
 
 KIND = "digest"
 EVERY = timedelta(minutes=1)
 """At most one digest begins in this time; those who are left over follow at once."""
 
 _FOLLOWS = timedelta(seconds=5)
+_AGAIN = timedelta(seconds=1)
+# More than fit into a post, as some may turn out not to be answered.
 _CANDIDATES = 25
 _KEYS = 8
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -43,43 +49,68 @@ log = structlog.get_logger(__name__)
 
 def ask(database: Database, reply: Reply) -> None:
     """Notes that there were no points for a reply, and sees to it that a digest follows."""
-    minute = int(utcnow().timestamp() // EVERY.total_seconds())
+    minute = str(int(utcnow().timestamp() // EVERY.total_seconds()))
     with database.transaction() as tx:
         replies.run_short(tx.conn, reply.mention_uri)
-        put(tx, kind=KIND, key=str(minute), payload={}, priority=Priority.NORMAL, delay=EVERY)
+        if not _request(tx, minute, EVERY) and not keep_waiting(tx, KIND, minute):
+            # That one has begun already, as clocks differ, and may not know of this reply.
+            _request(tx, f"{minute} {new_id()}", EVERY)
+
+
+def _request(tx: Transaction, key: str, delay: timedelta) -> bool:
+    return put(tx, kind=KIND, key=key, payload={}, priority=Priority.NORMAL, delay=delay)
 
 
 @dataclass(frozen=True)
 class Line:
-    """One person's part of a digest: whom it notifies, and what it leads to."""
+    """A digest's answer to one mention: who is told, what happened, and where it is to be seen.
+
+    `brief` and `more` are those of the Answer. `others` are people in it beside the author, by the
+    words that name them; with None as a DID they are not notified.
+    """
 
     reply: Reply
     mention: Mention
-    people: tuple[Tag, ...]
-    about: Link
-    gift: bool
+    author: User
+    brief: str
+    more: str
+    thing: Object | None
+    others: tuple[tuple[str, str | None], ...] = ()
 
     @property
-    def parts(self) -> list[Part]:
-        names: list[Part] = []
-        for person in self.people:
-            names += [person, " "]
-        return [*names, "→ ", self.about, " (reply “accept”)\n" if self.gift else "\n"]
+    def dids(self) -> list[str]:
+        """Whom the line notifies."""
+        return [self.author.did, *(did for _, did in self.others if did is not None)]
+
+    def without(self, dids: set[str]) -> "Line":
+        """The line without notifying these people; the author stays."""
+        others = tuple((name, None if did in dids else did) for name, did in self.others)
+        return replace(self, others=others)
+
+    def parts(self, url: str) -> list[Part]:
+        """The words, with a line break after them."""
+        said: list[Part] = [Tag(f"@{self.author.handle}", self.author.did), " "]
+        if self.thing is None:
+            page = self.more or f"/users/{self.author.did}"
+            return [*said, Link(self.brief, f"{url}{page}", elastic=False), "\n"]
+        said += [f"{self.brief} ", Link(self.thing.name, f"{url}/objects/{self.thing.id}")]
+        said += [f" {SYMBOLS[self.thing.rarity]}"]
+        offer = self.reply.gift_id is not None
+        for name, did in self.others:
+            said += [" to " if offer else " from ", Tag(name, did) if did else Name(name)]
+        return [*said, " (reply “accept”)\n" if offer else "\n"]
 
 
-def write(lines: Sequence[Line], public_url: str) -> list[Part]:
+def write(lines: Iterable[Line], url: str) -> list[Part]:
     """The post: an opening, a line for each, and where the rest is to be seen."""
-    opening = "So many of you at once that I answer together:\n"
-    body = [part for line in lines for part in line.parts]
-    return [opening, *body, Link("All that happened", public_url, elastic=False)]
+    body = [part for line in lines for part in line.parts(url)]
+    end = Link("All that happens", url, elastic=False)
+    return ["Many of you at once, so in short:\n", *body, end]
 
 
-def fitting(lines: Sequence[Line], public_url: str) -> list[Line]:
-    """The first lines that fit into one post with readable names; one always does."""
-    count = 1
-    while count < len(lines) and fits(*write(lines[: count + 1], public_url)):
-        count += 1
-    return list(lines[:count])
+def fitting(lines: Sequence[Line], url: str) -> bool:
+    """Whether one post holds the lines with names that people can read. One line always fits."""
+    return len(lines) <= 1 or fits(*write(lines, url))
 
 
 @dataclass(frozen=True)
@@ -96,7 +127,7 @@ class Nobody:
 
 
 class DigestHandler:
-    """Sends a digest: `prepare` composes it once and talks to Bluesky, `apply` records the rest."""
+    """Sends a digest: `prepare` composes it and talks to Bluesky, `apply` records the rest."""
 
     def __init__(self, database: Database, accounts: Accounts, public_url: str) -> None:
         self._database = database
@@ -107,17 +138,27 @@ class DigestHandler:
         """Composes and sends; done again, it goes on from there. Raises Retry and Reject."""
         with self._database.read(fresh=True) as conn:
             known = digests.of_job(conn, job.key)
-        digest = known or self._compose(job)
-        if digest is None or digest.sent_at is not None:
+        if known is not None and known.sent_at is not None:
+            return Nobody()
+        if known is not None:
+            account = self._accounts[known.account]
+            rkey, existing = _place(known, account.bluesky)
+            if existing is not None:
+                return Posted(known, existing)
+            digest = self._revised(job, known, account)
+        else:
+            digest = self._composed(job)
+            rkey = digest.rkey if digest else ""
+        if digest is None:
             return Nobody()
         account = self._accounts[digest.account]
-        rkey = digest.rkey
-        if known is not None:
-            rkey, existing = _place(digest, account.bluesky)
-            if existing is not None:
-                return Posted(digest, existing)
-        record = {**digest.record, "facets": self._welcome(digest, account.bluesky)}
-        ref = account.bluesky.put_post(rkey, record, account.budget.learn)
+        try:
+            ref = account.bluesky.put_post(rkey, digest.record, account.budget.learn)
+        except (Limited, RefusedError) as refusal:
+            if known is None and self._accounts.another_may(refusal):
+                self._dissolve(job, digest)
+                raise Retry(_AGAIN, refusal.reason) from refusal
+            raise
         return Posted(digest, ref)
 
     def apply(self, tx: Transaction, job: Job, prepared: Posted | Nobody) -> None:
@@ -125,110 +166,160 @@ class DigestHandler:
         if isinstance(prepared, Nobody):
             return
         digests.mark_sent(tx.conn, prepared.digest.id, prepared.ref.uri, prepared.ref.cid)
-        people = len(digests.people(tx.conn, prepared.digest.id))
+        people = digests.count_people(tx.conn, prepared.digest.id)
         log.info("digest sent", digest=job.key, people=people)
         tx.on_commit(lambda: REPLIES.labels(outcome="digested").inc(people))
         tx.on_commit(DIGESTS.inc)
 
-    def _compose(self, job: Job) -> Digest | None:
+    # Composing
+
+    def _composed(self, job: Job) -> Digest | None:
         """Commits a digest of those who wait, with the points for it; None when nobody does."""
         with self._database.read(fresh=True) as conn:
-            waiting = replies.short(conn, _CANDIDATES)
-            drafts = [self._line(conn, reply) for reply in waiting]
-        lines = [line for line in drafts if line is not None and self._permitted(line)]
+            waiting = [_line(conn, one) for one in replies.short(conn, _CANDIDATES)]
+        lines = self._first(waiting)
         if not lines:
             return None
-        chosen = fitting(lines, self._url)
         shortages: list[Spent] = []
-        for account in self._accounts.in_turn(chosen[0].reply.account):
-            id_ = new_id()
-
-            def create(tx: Transaction, account: Account = account, id_: UUID = id_) -> None:
-                left = [
-                    line
-                    for line in chosen
-                    if replies.into_digest(tx.conn, line.reply.mention_uri, id_)
-                ]
-                if not left:
-                    return
-                self._add(tx, job, account.handle, id_, left)
-                if len(waiting) > len(chosen):
-                    put(
-                        tx,
-                        kind=KIND,
-                        key=str(id_),
-                        payload={},
-                        priority=Priority.NORMAL,
-                        delay=_FOLLOWS,
-                    )
-
+        for account in self._accounts.in_turn(lines[0].reply.account):
             try:
-                account.budget.reserve(budget.PUT, None, create)
+                told = self._welcome(lines, account)
+                if told:
+                    return self._create(job, account, told, more=len(waiting) > len(told))
+            except RefusedError as error:
+                log.warning("courier cannot be used", handle=account.handle, reason=error.reason)
             except Spent as spent:
                 shortages.append(spent)
-                continue
-            with self._database.read(fresh=True) as conn:
-                return digests.of_job(conn, job.key)
-        raise min(shortages, key=lambda spent: spent.after)
+        if shortages:
+            raise min(shortages, key=lambda spent: spent.after)
+        return None
 
-    def _add(
-        self, tx: Transaction, job: Job, account: str, id_: UUID, lines: Sequence[Line]
-    ) -> None:
+    def _create(self, job: Job, account: Account, lines: Sequence[Line], *, more: bool) -> Digest:
+        id_ = new_id()
+
+        def create(tx: Transaction) -> Digest | None:
+            left = [line for line in lines if replies.into_digest(tx.conn, line.mention.uri, id_)]
+            if not left:
+                # The points are not needed after all, so nothing is committed.
+                raise Retry(_AGAIN, "those who waited are answered by now")
+            now = utcnow()
+            record = self._record(left, stamp(now))
+            digests.add(tx.conn, id_, job.key, account.handle, _rkey(id_, now, 0), record)
+            if more:
+                _request(tx, str(id_), _FOLLOWS)
+            return digests.of_job(tx.conn, job.key)
+
+        digest = account.budget.reserve_and(budget.PUT, None, create)
+        if digest is None:
+            raise Retry(_AGAIN, "the digest is not there yet")
+        return digest
+
+    def _revised(self, job: Job, digest: Digest, account: Account) -> Digest | None:
+        """A digest that was composed earlier, without those who must not be told any more."""
+        with self._database.read(fresh=True) as conn:
+            members = [_line(conn, one) for one in replies.in_digest(conn, digest.id)]
+        refusals = {line.mention.uri: self._refusal(line) for line in members}
+        told = self._welcome(
+            [line for line in members if refusals[line.mention.uri] is None], account
+        )
+        record = self._record(told, digest.record["createdAt"])
+        if record == digest.record:
+            return digest
+        kept = {line.mention.uri for line in told}
+        with self._database.transaction() as tx:
+            hold(tx, job)
+            for uri, refusal in refusals.items():
+                if uri not in kept:
+                    _leave_out(tx, uri, refusal or Withheld("blocked"))
+            if not told:
+                digests.drop(tx.conn, digest.id)
+                return None
+            digests.revise(tx.conn, digest.id, record)
+            return digests.of_job(tx.conn, job.key)
+
+    def _dissolve(self, job: Job, digest: Digest) -> None:
+        """Lets another account compose it, as this one was not allowed to send it."""
+        with self._database.transaction() as tx:
+            hold(tx, job)
+            replies.dissolve(tx.conn, digest.id)
+            digests.drop(tx.conn, digest.id)
+
+    def _record(self, lines: Sequence[Line], created_at: str) -> dict[str, Any]:
         text, facets = compose(*write(lines, self._url))
-        now = utcnow()
-        record = {
+        return {
             "$type": POST,
             "text": text,
             "facets": facets,
             "langs": ["en"],
-            "createdAt": stamp(now),
+            "createdAt": created_at,
         }
-        digests.add(tx.conn, id_, job.key, account, _rkey(id_, now, 0), record)
 
-    def _line(self, conn: Connection, reply: Reply) -> Line | None:
-        mention = mentions.get(conn, reply.mention_uri)
-        author = users.get(conn, mention.author_did) if mention else None
-        if mention is None or author is None:
-            return None
-        if author.opted_out:
-            self._withhold(reply, Withheld("opted out"))
-            return None
-        others = [
-            Tag(text, did)
-            for text, did in _tags(reply)
-            if did not in (author.did, mention.author_did)
-        ]
-        thing: Object | None = objects.get(conn, reply.object_id) if reply.object_id else None
-        about = (
-            Link(thing.name, f"{self._url}/objects/{thing.id}")
-            if thing
-            else Link("your page", f"{self._url}/users/{author.did}", elastic=False)
-        )
-        people = (Tag(f"@{author.handle}", author.did), *others)
-        return Line(reply, mention, people, about, gift=reply.gift_id is not None)
+    # Whom it may answer
 
-    def _permitted(self, line: Line) -> bool:
-        """Whether the person may still be answered; if not, the reply is withheld."""
-        refusal = forbidden(self._accounts.main, line.mention)
-        if refusal is not None:
-            self._withhold(line.reply, refusal)
-        return refusal is None
+    def _first(self, waiting: Sequence[Line]) -> list[Line]:
+        """The first who may be answered, as many as fit; Bluesky is asked about no others."""
+        lines: list[Line] = []
+        for line in waiting:
+            if not fitting([*lines, line], self._url):
+                break
+            try:
+                refusal = self._refusal(line)
+            except TooNew:
+                continue  # a later digest, or a reply of its own
+            if refusal is None:
+                lines.append(line)
+                continue
+            with self._database.transaction() as tx:
+                if replies.withhold(tx.conn, line.mention.uri, refusal.reason):
+                    _note(tx, line.mention.uri, refusal)
+        return lines
 
-    def _withhold(self, reply: Reply, refusal: Withheld) -> None:
-        with self._database.transaction() as tx:
-            replies.withhold(tx.conn, reply.mention_uri, refusal.reason)
-            if refusal.mention_deleted:
-                mentions.mark_deleted(tx.conn, reply.mention_uri)
-        REPLIES.labels(outcome="withheld").inc()
+    def _refusal(self, line: Line) -> Withheld | None:
+        if line.author.opted_out:
+            return Withheld("opted out")
+        return forbidden(self._accounts.main, line.mention)
 
-    def _welcome(self, digest: Digest, bluesky: Bluesky) -> list[object]:
-        """The facets without those of people who want to be left alone by now."""
-        facets = digest.record.get("facets", [])
-        named = {did for facet in facets for did in mentioned(facet)}
+    def _welcome(self, lines: Sequence[Line], account: Account) -> list[Line]:
+        """The lines that an account may send, without notifying others who would rather not be."""
+        dids = {did for line in lines for did in line.dids}
+        barred = self._accounts.barred(account, sorted(dids))
+        others = {did for line in lines for did in line.dids[1:]}
         with self._database.read(fresh=True) as conn:
-            hushed = {did for did, gone in digests.people(conn, digest.id).items() if gone}
-            hushed |= {did for did in named if (user := users.get(conn, did)) and user.opted_out}
-        return list(welcome(facets, hushed, bluesky, author=""))
+            hushed = {did for did in others if (user := users.get(conn, did)) and user.opted_out}
+        for did in others - hushed:
+            profile = self._accounts.main.profile(did, fresh=True)
+            if profile is None or profile.blocked:
+                hushed.add(did)
+        return [line.without(hushed | barred) for line in lines if line.author.did not in barred]
+
+
+def _leave_out(tx: Transaction, mention_uri: str, refusal: Withheld) -> None:
+    if replies.out_of_digest(tx.conn, mention_uri, refusal.reason):
+        _note(tx, mention_uri, refusal)
+
+
+def _note(tx: Transaction, mention_uri: str, refusal: Withheld) -> None:
+    if refusal.mention_deleted:
+        mentions.mark_deleted(tx.conn, mention_uri)
+    log.info("reply withheld", mention=mention_uri, reason=refusal.reason)
+    tx.on_commit(lambda: REPLIES.labels(outcome="withheld").inc())
+
+
+def _line(conn: Connection, waiting: Waiting) -> Line:
+    reply = waiting.reply
+    mention = mentions.get(conn, reply.mention_uri)
+    author = users.get(conn, mention.author_did) if mention else None
+    if mention is None or author is None:
+        raise Reject(f"there is nobody to answer {reply.mention_uri}")
+    return Line(
+        reply,
+        mention,
+        author,
+        waiting.payload.get("brief") or BRIEF,
+        waiting.payload.get("more") or "",
+        objects.get(conn, reply.object_id) if reply.object_id else None,
+        tuple((name, did) for name, did in _tags(reply) if did != author.did),
+    )
 
 
 def _tags(reply: Reply) -> list[tuple[str, str]]:
@@ -253,6 +344,7 @@ def _place(digest: Digest, bluesky: Bluesky) -> tuple[str, Ref | None]:
         found = bluesky.record(f"at://{bluesky.did}/{POST}/{rkey}")
         if found is None:
             return rkey, None
-        if (found.get("value") or {}).get("text") == digest.record["text"]:
+        value = found.get("value") or {}
+        if "reply" not in value and value.get("createdAt") == digest.record["createdAt"]:
             return rkey, Ref(found["uri"], found["cid"])
     raise Reject("every key for this digest is taken by another post")

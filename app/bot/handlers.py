@@ -143,7 +143,9 @@ class CommandHandler:
         verdict = limits.check(tx.conn, mention)
         if verdict is Verdict.SILENT and not isinstance(command, commands.Stop):
             return
-        voice = Voice(self._url, self._bluesky.handle, mention.uri)
+        account = self._accounts.home(mention.author_did)
+        by_courier = account != self._bluesky.handle
+        voice = Voice(self._url, self._bluesky.handle, mention.uri, by_courier=by_courier)
         if verdict is Verdict.SLOW_DOWN and not isinstance(command, commands.Stop):
             answer: Answer | None = voice.slow_down(limits.WINDOW)
             result = "SlowDown"
@@ -161,7 +163,7 @@ class CommandHandler:
                 tx,
                 answer,
                 mention,
-                self._accounts.home(mention.author_did),
+                account,
                 job.priority,
                 farewell=isinstance(command, commands.Stop),
             )
@@ -303,8 +305,12 @@ class CommandHandler:
 
     def _meant(self, tx: Transaction, mention: Mention) -> UUID | None:
         """The offer in the post that a mention answers; None where it answers something else."""
-        answered = self._answered(tx, mention)
-        return answered.gift_id if answered else None
+        if answered := self._answered(tx, mention):
+            return answered.gift_id
+        parent = mention.reply_parent
+        if parent is None:
+            return None
+        return stored_replies.offered_in_digest(tx.conn, parent["uri"], mention.author_did)
 
     def _shown(self, tx: Transaction, mention: Mention) -> str | None:
         """The object in the post that a mention answers: "give it to @somebody"."""

@@ -1,7 +1,7 @@
 """The notifications of all the bot's accounts.
 
 People mention one account, so that is read every time. Couriers hear from those who answer their
-posts ("accept"): each time it is another one's turn, so that reading costs two requests at most.
+posts ("accept"): one of them is read every second time. Servers count requests by address.
 """
 
 from itertools import cycle
@@ -12,7 +12,7 @@ from app.bot.accounts import Accounts
 from app.bot.inbox import Bot
 from app.bot.notifications import SOURCE, Notifications
 from app.db import Database
-from app.errors import Reject, Retry
+from app.errors import EtceteraError
 
 log = structlog.get_logger(__name__)
 
@@ -27,7 +27,7 @@ class Mailbox:
             Notifications(courier.bluesky, database, self.bot, f"{SOURCE} of {courier.handle}")
             for courier in accounts.couriers
         ]
-        self._turns = cycle(self._couriers)
+        self._turns = cycle([turn for courier in self._couriers for turn in (courier, None)])
 
     def bot(self) -> Bot:
         """Who we are."""
@@ -35,16 +35,18 @@ class Mailbox:
 
     def poll(self) -> int:
         """Stores what is new; returns how many mentions that were. Raises Retry and Reject."""
-        stored = self._main.poll()
-        if self._couriers:
-            try:
-                stored += next(self._turns).poll()
-            except (Retry, Reject) as error:
-                # One courier that is away must not keep the others from hearing.
-                log.warning("a courier's notifications cannot be read", reason=error.reason)
-        return stored
+        return self._main.poll() + self._listen(next(self._turns, None))
 
     def catch_up(self) -> None:
         """Reads all accounts, after a gap in another source. Raises Retry and Reject."""
-        for notifications in (self._main, *self._couriers):
-            notifications.poll()
+        self._main.poll()
+        for courier in self._couriers:
+            self._listen(courier)
+
+    def _listen(self, courier: Notifications | None) -> int:
+        """One courier that is away must not keep the others from hearing."""
+        try:
+            return courier.poll() if courier else 0
+        except EtceteraError as error:
+            log.warning("a courier's notifications cannot be read", reason=str(error))
+            return 0

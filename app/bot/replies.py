@@ -9,10 +9,11 @@ import structlog
 
 from app.bot import budget, digests
 from app.bot.accounts import Account, Accounts
-from app.bot.bluesky import POST, Bluesky, Ref, stamp
+from app.bot.bluesky import POST, Bluesky, Limited, Ref, stamp
 from app.bot.budget import Spent
 from app.bot.consent import Withheld, forbidden, mentioned, welcome
 from app.bot.rkey import reply_rkey
+from app.bot.sessions import RefusedError
 from app.bot.wording import Answer
 from app.clock import utcnow
 from app.db import Connection, Database, Transaction
@@ -28,6 +29,7 @@ KIND = "reply"
 # A reply older than this in the index than its mention loses the author's notification.
 _SETTLE = timedelta(seconds=1.5)
 _MOST_CANDIDATES = 8
+_BY_ANOTHER = timedelta(seconds=1)
 
 log = structlog.get_logger(__name__)
 
@@ -75,7 +77,8 @@ def store(
         tx,
         kind=KIND,
         key=mention.uri,
-        payload={"farewell": True} if farewell else {},
+        payload={"brief": answer.brief, "more": answer.more}
+        | ({"farewell": True} if farewell else {}),
         priority=priority,
         delay=wait,
     )
@@ -104,6 +107,20 @@ class _Draft:
     opted_out: bool
     hushed: frozenset[str]
 
+    @property
+    def begun(self) -> bool:
+        """Whether it may be on Bluesky already."""
+        return self.reply.begun_at is not None
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """Who sends a reply now, and under which key; points are reserved for it."""
+
+    account: Account
+    rkey: str
+    begun_at: datetime
+
 
 class ReplyHandler:
     """Sends a reply: `prepare` talks to Bluesky, `apply` records what came of it."""
@@ -117,6 +134,7 @@ class ReplyHandler:
         self._database = database
         self._accounts = accounts
         self._png = png
+        self._no_pictures_before = utcnow()
 
     def prepare(self, job: Job) -> Outcome:
         """Sends the reply, unless something forbids it by now. Raises Retry and Reject.
@@ -128,9 +146,8 @@ class ReplyHandler:
             draft = _read(conn, job.key)
         if draft.reply.state is not ReplyState.PENDING:
             return Settled()
-        begun = draft.reply.begun_at is not None or job.attempts > 1
         rkey = draft.reply.rkey
-        if begun:
+        if draft.begun:
             rkey, existing = _place(draft, self._accounts[draft.reply.account].bluesky)
             if existing is not None:
                 return Sent(existing)
@@ -140,13 +157,21 @@ class ReplyHandler:
         if withheld := forbidden(self._accounts.main, draft.mention):
             return withheld
         try:
-            account, rkey = self._reserve(draft, job.priority, rkey, begun)
+            turn = self._reserve(draft, job.priority, rkey)
         except Spent:
-            if not begun and not farewell:
+            if not draft.begun and not farewell:
                 digests.ask(self._database, draft.reply)
             raise
-        record = self._complete(draft, account.bluesky)
-        return Sent(account.bluesky.put_post(rkey, record, account.budget.learn))
+        if turn is None:
+            return Withheld("blocked")
+        try:
+            return Sent(self._send(draft, turn))
+        except (Limited, RefusedError) as refusal:
+            if not draft.begun and self._accounts.another_may(refusal):
+                with self._database.transaction() as tx:
+                    replies.put_back(tx.conn, job.key, turn.begun_at)
+                raise Retry(_BY_ANOTHER, refusal.reason) from refusal
+            raise
 
     def apply(self, tx: Transaction, job: Job, prepared: Outcome) -> None:
         """Records the outcome in the transaction that finishes the job."""
@@ -164,31 +189,44 @@ class ReplyHandler:
             case Settled():
                 pass
 
-    def _reserve(
-        self, draft: _Draft, priority: Priority, rkey: str, begun: bool
-    ) -> tuple[Account, str]:
-        """The account that sends the reply, and its key there.
+    def _reserve(self, draft: _Draft, priority: Priority, rkey: str) -> _Turn | None:
+        """Who sends the reply; None where its author blocks the only account that may.
 
-        That is the account the reply was stored for; while it was never tried and there are no
-        points for it, it may become another one. Raises Spent when no account has points.
+        That is the account the reply was stored for. While it was never tried, another one may
+        stand in: for want of points, where that account cannot be used, or where the author blocks
+        it. Raises Spent when no account has points.
         """
-        home = draft.reply.account
-        candidates = [self._accounts[home]] if begun else self._accounts.in_turn(home)
+        home, mention = draft.reply.account, draft.mention
+        if draft.begun:
+            if self._accounts.barred(self._accounts[home], [mention.author_did]):
+                return None
+            return self._reserve_of(self._accounts[home], mention, priority, rkey)
         shortages: list[Spent] = []
-        for account in candidates:
-            key = rkey if account.handle == home else self._free_key(draft.mention, account.handle)
-
-            def begin(tx: Transaction, handle: str = account.handle, key: str = key) -> None:
-                if not replies.begin(tx.conn, draft.mention.uri, handle, key):
-                    raise Retry(timedelta(seconds=1), "somebody else sends this reply")
-
+        for account in self._accounts.able(home, mention.author_did):
+            key = rkey if account.handle == home else self._free_key(mention, account.handle)
             try:
-                account.budget.reserve(budget.PUT, priority, begin)
+                return self._reserve_of(account, mention, priority, key)
             except Spent as spent:
                 shortages.append(spent)
-            else:
-                return account, key
         raise min(shortages, key=lambda spent: spent.after)
+
+    def _reserve_of(
+        self, account: Account, mention: Mention, priority: Priority, rkey: str
+    ) -> _Turn:
+        """Takes points and notes in the same transaction that the account sends the reply."""
+
+        def begin(tx: Transaction) -> _Turn:
+            begun_at = replies.begin(tx.conn, mention.uri, account.handle, rkey)
+            if begun_at is None:
+                raise Retry(_BY_ANOTHER, "somebody else sends this reply")
+            return _Turn(account, rkey, begun_at)
+
+        return account.budget.reserve_and(budget.PUT, priority, begin)
+
+    def _send(self, draft: _Draft, turn: _Turn) -> Ref:
+        bluesky = turn.account.bluesky
+        record = self._complete(draft, bluesky)
+        return bluesky.put_post(turn.rkey, record, turn.account.budget.learn)
 
     def _free_key(self, mention: Mention, account: str) -> str:
         with self._database.read(fresh=True) as conn:
@@ -200,8 +238,8 @@ class ReplyHandler:
         record["facets"] = welcome(
             record.get("facets", []), draft.hushed, bluesky, draft.mention.author_did
         )
-        if draft.thing is not None:
-            blob = bluesky.upload_png(self._png(draft.thing))
+        blob = self._upload(draft.thing, bluesky) if draft.thing is not None else None
+        if draft.thing is not None and blob is not None:
             record["embed"] = {
                 "$type": "app.bsky.embed.images",
                 "images": [
@@ -213,6 +251,20 @@ class ReplyHandler:
                 ],
             }
         return record
+
+    def _upload(self, thing: Object, bluesky: Bluesky) -> dict[str, Any] | None:
+        """The picture's blob. Without one where no more may be uploaded: words do without, too.
+
+        A server takes 1,000 pictures a day from one address, fewer than there may be claims.
+        """
+        if utcnow() < self._no_pictures_before:
+            return None
+        try:
+            return bluesky.upload_png(self._png(thing))
+        except Limited as limit:
+            self._no_pictures_before = utcnow() + limit.after
+            log.warning("no more pictures for now", seconds=limit.after.total_seconds())
+            return None
 
 
 def _key(conn: Connection, mention: Mention, account: str) -> str:

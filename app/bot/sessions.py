@@ -34,6 +34,10 @@ _FIRST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=5), timedelta(minutes=15)
 log = structlog.get_logger(__name__)
 
 
+class RefusedError(Retry):
+    """The server does not let the account in: a wrong password, or it is suspended."""
+
+
 def cipher(secret_key: str) -> Fernet:
     """Encrypts sessions with a key that is good for nothing else."""
     derived = HKDF(SHA256(), length=32, salt=None, info=b"etcetera bluesky session").derive(
@@ -142,7 +146,7 @@ class SessionKeeper:
 
     def _create(self) -> Session:
         if (wait := self._no_login_before - utcnow()) > timedelta(0):
-            raise Retry(wait, "the last login failed")
+            raise RefusedError(wait, "the last login failed")
         client = self._open()
         try:
             client.login(self.handle, self._password.get_secret_value(), fetch_bsky_profile=False)

@@ -21,24 +21,39 @@ SYMBOLS = {
     Rarity.LEGENDARY: "★",
 }
 _SHOWN = 3
+BRIEF = "has an answer"
+_MANUAL = "/how-it-works"
+_READ = "can read how it works"
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A reply in words: its text and facets, whose picture it shows, which offer it is about."""
+    """A reply in words: its text and facets, whose picture it shows, which offer it is about.
+
+    `brief` is what a digest says instead, after the person's name and before that of the object
+    shown. Where none is shown it leads to the page `more` of the site, or the person's own.
+    """
 
     text: str
     facets: list[dict[str, Any]]
     object_id: UUID | None = None
     gift_id: UUID | None = None
+    brief: str = BRIEF
+    more: str = ""
 
 
 class Voice:
-    """Words for one mention: `seed` (its URI) picks among variants, so a retry says the same."""
+    """Words for one mention: `seed` (its URI) picks among variants, so a retry says the same.
 
-    def __init__(self, public_url: str, bot_handle: str, seed: str) -> None:
+    `by_courier`: another account than `bot_handle` is going to say them.
+    """
+
+    def __init__(
+        self, public_url: str, bot_handle: str, seed: str, *, by_courier: bool = False
+    ) -> None:
         self._url = public_url.rstrip("/")
         self._bot = bot_handle
+        self._by_courier = by_courier
         self._turn = hashlib.sha256(seed.encode("utf-8", "replace")).digest()[-1]
 
     # Claims
@@ -50,13 +65,20 @@ class Voice:
             "The next one is waiting tomorrow.",
             "See you tomorrow for the next.",
         )
-        return self._say(opening, self._link(thing), f", {rarity(thing)}. {closing}", shows=thing)
+        return self._say(
+            opening,
+            self._link(thing),
+            f", {rarity(thing)}. {closing}",
+            shows=thing,
+            brief="found the",
+        )
 
     def already_claimed(self, thing: Object, next_at: datetime, now: datetime) -> Answer:
         return self._say(
             self._pick("You have had today's object: the ", "Today you already claimed the "),
             self._link(thing),
             f". Your next claim opens in {duration(next_at - now)} (00:00 UTC).",
+            brief="has had today's object",
         )
 
     # Gifts
@@ -71,6 +93,7 @@ class Voice:
             f", {rarity(thing)}. Reply “accept” or “decline” here, by {day(gift.expires_at)}.",
             shows=thing,
             about=gift,
+            brief="offers the",
         )
 
     def already_offered(self, gift: Gift) -> Answer:
@@ -80,6 +103,7 @@ class Voice:
             " is already on offer to ",
             Name(f"@{gift.recipient_handle}"),
             f". If nobody accepts by {day(gift.expires_at)}, you can offer it again.",
+            brief="has made that offer before",
         )
 
     def accepted(self, gift: Gift, thing: Object) -> Answer:
@@ -93,6 +117,7 @@ class Voice:
             Mention(f"@{gift.giver_handle}", gift.giver_did),
             ".",
             shows=thing,
+            brief="now has the",
         )
 
     def declined(self, gift: Gift) -> Answer:
@@ -102,12 +127,14 @@ class Voice:
             " stays with ",
             Name(f"@{gift.giver_handle}"),
             ".",
+            brief="has declined a gift",
         )
 
     def nothing_pending(self) -> Answer:
         return self._say(
             "There is no gift waiting for you right now. ",
             "To find an object of your own, mention me with “claim”.",
+            brief="has no gift waiting",
         )
 
     def several_pending(self, gifts: Sequence[Gift]) -> Answer:
@@ -115,6 +142,7 @@ class Voice:
             "Several gifts are waiting for you: ",
             *_listed([Name(gift.object_name) for gift in gifts]),
             ". Reply to the post with the one you mean.",
+            brief="has several gifts waiting",
         )
 
     def gift_expired(self, gift: Gift) -> Answer:
@@ -124,6 +152,7 @@ class Voice:
             " has run out. ",
             Name(f"@{gift.giver_handle}"),
             " can offer it to you again.",
+            brief="was too late for a gift",
         )
 
     def not_owner(self, query: str) -> Answer:
@@ -133,6 +162,7 @@ class Voice:
             " is not yours to give. See what is on ",
             Link("your shelf", self._url, elastic=False),
             " or ask me for “inventory”.",
+            brief="does not own that object",
         )
 
     def no_such_object(self, query: str, suggestions: Sequence[Object]) -> Answer:
@@ -142,6 +172,7 @@ class Voice:
                 Name(query),
                 "” among your objects. ",
                 "Ask me for “inventory” to see them.",
+                brief="has no such object",
             )
         return self._say(
             "I could not find “",
@@ -149,6 +180,7 @@ class Voice:
             "” among your objects. Did you mean ",
             *_listed([Name(thing.name) for thing in suggestions], last=" or "),
             "?",
+            brief="has no such object",
         )
 
     def ambiguous(self, query: str, matches: Sequence[Object], person: Person) -> Answer:
@@ -164,6 +196,7 @@ class Voice:
             ". Name it by the digits, as in “",
             Name(command),
             "”.",
+            brief="has several of that name",
         )
 
     def to_self(self) -> Answer:
@@ -171,21 +204,30 @@ class Voice:
             self._pick(
                 "A gift to yourself? It is already yours.",
                 "That one is yours already, so there is nothing to wrap.",
-            )
+            ),
+            brief="has that object already",
         )
 
     def to_bot(self) -> Answer:
-        return self._say("How kind! But I only keep things moving; please give it to a person.")
+        return self._say(
+            "How kind! But I only keep things moving; please give it to a person.",
+            brief="can give only to people",
+        )
 
     def nobody(self, handle: str) -> Answer:
         return self._say(
             "I found nobody called ",
             Name(f"@{handle}"),
             " on Bluesky. Please check the handle and write it in full, like @name.bsky.social.",
+            brief="named nobody I could find",
         )
 
     def recipient_unavailable(self, handle: str) -> Answer:
-        return self._say(Name(f"@{handle}"), " does not take part, so your object stays with you.")
+        return self._say(
+            Name(f"@{handle}"),
+            " does not take part, so your object stays with you.",
+            brief="named somebody who takes no part",
+        )
 
     def gift_incomplete(self, command: GiftCommand) -> Answer:
         missing = "Whom is it for?" if command.recipient is None else "Which of your objects?"
@@ -193,6 +235,8 @@ class Voice:
             missing,
             " Write for example: ",
             f"“@{self._bot} gift @name.bsky.social Brass Teapot”.",
+            brief="can read how to give",
+            more=_MANUAL,
         )
 
     # The rest
@@ -200,7 +244,8 @@ class Voice:
     def inventory(self, user: User, things: Sequence[Object], total: int) -> Answer:
         if not things:
             return self._say(
-                "Your shelf is still empty. Mention me with “claim” and it will not be for long."
+                "Your shelf is still empty. Mention me with “claim” and it will not be for long.",
+                brief="has an empty shelf",
             )
         shelf = f"{self._url}/users/{user.did}"
         parts: list[Part] = []
@@ -214,12 +259,15 @@ class Voice:
             ". See ",
             Link("your shelf", shelf, elastic=False),
             ".",
+            brief=f"has {total} object{'s' if total != 1 else ''}",
         )
 
     def help(self, topic: Topic | None) -> Answer:
         words = _HELP.get(topic) if topic else None
         if words:
-            return self._say(words.format(bot=self._bot), " ", self._how())
+            return self._say(
+                words.format(bot=self._bot), " ", self._how(), brief=_READ, more=_MANUAL
+            )
         return self._say(
             "Mention me with:\n"
             "• claim: one object a day\n"
@@ -227,7 +275,10 @@ class Voice:
             "• accept or decline: answer an offer\n"
             "• inventory: what you own\n"
             "• stop: I will leave you alone\n",
+            *self._on_behalf(),
             self._how(),
+            brief=_READ,
+            more=_MANUAL,
         )
 
     def unknown(self, word: str) -> Answer:
@@ -236,6 +287,8 @@ class Voice:
             Name(word),
             "” yet. Try claim, gift, accept, inventory or help. ",
             self._how(),
+            brief=_READ,
+            more=_MANUAL,
         )
 
     def stopped(self) -> Answer:
@@ -245,23 +298,45 @@ class Voice:
         )
 
     def started(self) -> Answer:
-        return self._say("Welcome back! Mention me with “claim” for today's object.")
+        return self._say(
+            "Welcome back! Mention me with “claim” for today's object.", brief="is welcome back"
+        )
 
     def already_started(self) -> Answer:
-        return self._say("I am here already. Mention me with “claim” for today's object.")
+        return self._say(
+            "I am here already. Mention me with “claim” for today's object.", brief="takes part"
+        )
 
     def slow_down(self, after: timedelta) -> Answer:
         return self._say(
             "That was a lot at once! I am all ears again in ",
             duration(max(after, timedelta(minutes=1))),
             ".",
+            brief="was too fast for me",
         )
 
     # Parts
 
-    def _say(self, *parts: Part, shows: Object | None = None, about: Gift | None = None) -> Answer:
+    def _say(
+        self,
+        *parts: Part,
+        shows: Object | None = None,
+        about: Gift | None = None,
+        brief: str = BRIEF,
+        more: str = "",
+    ) -> Answer:
         text, facets = compose(*parts)
-        return Answer(text, facets, shows.id if shows else None, about.id if about else None)
+        return Answer(
+            text,
+            facets,
+            object_id=shows.id if shows else None,
+            gift_id=about.id if about else None,
+            brief=brief,
+            more=more,
+        )
+
+    def _on_behalf(self) -> list[Part]:
+        return ["I answer for ", Name(f"@{self._bot}"), ".\n"] if self._by_courier else []
 
     def _pick(self, *variants: str) -> str:
         return variants[self._turn % len(variants)]
@@ -270,7 +345,7 @@ class Voice:
         return Link(thing.name, f"{self._url}/objects/{thing.id}")
 
     def _how(self) -> Link:
-        return Link("How it works", f"{self._url}/how-it-works", elastic=False)
+        return Link("How it works", f"{self._url}{_MANUAL}", elastic=False)
 
 
 _HELP = {

@@ -63,6 +63,11 @@ def finish(tx: Transaction, job: Job) -> None:
         raise LeaseLost(f"job {job.id} ({job.kind} {job.key}) was taken over")
 
 
+def keep_waiting(tx: Transaction, kind: str, key: str) -> bool:
+    """Whether a job waits: it then begins after this transaction and sees what that has done."""
+    return bool(SQL.keep_waiting(tx.conn, kind=kind, key=key))
+
+
 def hold(tx: Transaction, job: Job) -> None:
     """Keeps others from taking a job over until the transaction ends. Raises LeaseLost."""
     if not SQL.hold(tx.conn, id=job.id, worker=job.leased_by, attempts=job.attempts):

@@ -108,6 +108,10 @@ UPDATE jobs
 SET state = 'done', done_at = now(), lease_until = NULL, last_error = NULL
 WHERE id = :id AND state = 'leased' AND leased_by = :worker AND attempts = :attempts;
 
+-- name: keep_waiting(kind, key)$
+-- Whether a job waits; until the transaction ends nobody leases it.
+SELECT true FROM jobs WHERE kind = :kind AND key = :key AND state = 'waiting' FOR KEY SHARE;
+
 -- name: hold(id, worker, attempts)$
 -- Whether the lease is still ours; until the transaction ends nobody takes it over.
 SELECT true FROM jobs

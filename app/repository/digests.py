@@ -25,9 +25,19 @@ def of_job(conn: Connection, job_key: str) -> Digest | None:
     return Digest(**row) if row else None
 
 
-def people(conn: Connection, digest_id: UUID) -> dict[str, bool]:
-    """Whom a digest answers, by DID, and whether they are to be left alone by now."""
-    return {row["did"]: row["hushed"] for row in _SQL.people(conn, digest_id=digest_id)}
+def revise(conn: Connection, id_: UUID, record: Mapping[str, Any]) -> None:
+    """Replaces what a digest says, before it is sent."""
+    _SQL.revise(conn, id=id_, record=Jsonb(dict(record)))
+
+
+def drop(conn: Connection, id_: UUID) -> None:
+    """Forgets a digest that was never sent and stands for no reply any more."""
+    _SQL.drop(conn, id=id_)
+
+
+def count_people(conn: Connection, id_: UUID) -> int:
+    """How many replies a digest stands for."""
+    return int(_SQL.count_people(conn, id=id_))
 
 
 def mark_sent(conn: Connection, id_: UUID, uri: str, cid: str) -> bool:

@@ -17,6 +17,7 @@ import psycopg
 from psycopg.rows import DictRow, dict_row
 
 from app.bot import inbox
+from app.bot.accounts import Account, Accounts
 from app.bot.handlers import CommandHandler
 from app.cache import Cache
 from app.clock import utcnow
@@ -82,7 +83,7 @@ def record(database_url: str, arrived: Sequence[Mention]) -> list[Script]:
         handler = CommandHandler(
             settings,
             _OneConnection(conn),  # type: ignore[arg-type]
-            _Account(),  # type: ignore[arg-type]
+            Accounts([Account(_Account(), None)]),  # type: ignore[arg-type]
             Cache(None),
         )
         scripts = []

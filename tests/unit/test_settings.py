@@ -1,6 +1,8 @@
 """Decides: which environments are accepted, and that a refusal names every wrong variable with its
 fix and never a secret."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -79,12 +81,35 @@ def test_an_operators_password_that_is_soon_guessed_is_refused() -> None:
         ("DATABASE_URL", "postgresql://user:hunter2%@one/etcetera"),
         ("REPLICA_URLS", "postgresql://a/b,nonsense"),
         ("REPLICA_URLS", "postgresql://a/b"),
+        ("BLUESKY_COURIERS", "hunter2"),
+        ("BLUESKY_COURIERS", '{"handle": "c.test", "password": "hunter2"}'),
+        ("BLUESKY_COURIERS", '[{"handle": "c.test", "passwort": "hunter2"}]'),
+        ("BLUESKY_COURIERS", '[{"handle": "hunter2", "password": "x"}]'),
+        ("BLUESKY_COURIERS", '[{"handle": "c.test", "password": ""}]'),
     ],
 )
 def test_a_wrong_value_is_refused_by_the_variables_name(name: str, value: str) -> None:
     text = refusal(**{name: value})
     assert name in text
     assert "1 fix(es)" in text
+
+
+def test_the_accounts_begin_with_the_one_that_people_mention() -> None:
+    own = {"BLUESKY_HANDLE": "Etc.test", "BLUESKY_PASSWORD": "hunter1"}
+    courier = '[{"handle": "Courier.test", "password": "hunter2"}]'
+    assert Settings.from_env(GOOD | {"BLUESKY_COURIERS": courier}).bot_accounts == ()
+    settings = Settings.from_env(GOOD | own | {"BLUESKY_COURIERS": courier})
+    assert [account.handle for account in settings.bot_accounts] == ["etc.test", "courier.test"]
+    assert "hunter" not in repr(settings)
+
+
+def test_an_account_is_named_once() -> None:
+    own = {"BLUESKY_HANDLE": "etc.test", "BLUESKY_PASSWORD": "hunter1"}
+    for handles in (["etc.test"], ["c.test", "C.test"]):
+        couriers = [{"handle": handle, "password": "hunter2"} for handle in handles]
+        text = refusal(**own, BLUESKY_COURIERS=json.dumps(couriers))
+        assert "BLUESKY_COURIERS: names an account twice" in text
+        assert "hunter" not in text
 
 
 @given(st.sampled_from(sorted(GOOD.keys() - {"PUBLIC_URL"})), st.text(min_size=1, max_size=50))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,6 +21,7 @@ from app.bot.handlers import CommandHandler, Handler
 from app.bot.inbox import Bot, read_mention, store
 from app.bot.replies import ReplyHandler
 from app.bot.rkey import encode_tid
+from app.bot.sessions import RefusedError
 from app.cache import Cache
 from app.clock import utcnow
 from app.db import Database
@@ -45,6 +46,7 @@ class FakeBluesky:
     written: int = 0
     uploads: int = 0
     fail: Exception | None = None
+    refused: bool = False
 
     def join(self, name: str, **changes: Any) -> Profile:
         did = f"did:plc:{name}"
@@ -61,6 +63,11 @@ class FakeBluesky:
 
     def apart(self, one: str, other: str) -> bool:
         return {one, other} in self.foes
+
+    def barred(self, dids: Collection[str]) -> set[str]:
+        if self.refused:
+            raise RefusedError(timedelta(minutes=2), "suspended")
+        return {did for did in dids if self.apart(self.did, did)}
 
     def author(self, uri: str) -> Profile | None:
         """As the AppView answers getPosts: nothing where either blocks the other."""
@@ -79,6 +86,8 @@ class FakeBluesky:
     def put_post(
         self, rkey: str, record: Mapping[str, Any], learn: Callable[[Mapping[str, str]], None]
     ) -> Ref:
+        if self.refused:
+            raise RefusedError(timedelta(minutes=2), "suspended")
         if self.fail:
             raise self.fail
         learn({})

@@ -90,7 +90,7 @@ def test_what_goes_with_a_reservation_is_done_with_it_or_not_at_all(
         raise Retry(timedelta(seconds=1), "not now")
 
     with pytest.raises(Retry, match="not now"):
-        budget.reserve(PUT, Priority.HIGH, fail)
+        budget.reserve_and(PUT, Priority.HIGH, fail)
     assert spent(database) == (0, 0)
 
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from app.bot import digests
 from app.bot.accounts import Accounts
-from app.bot.bluesky import POST
+from app.bot.bluesky import POST, Limited
 from app.bot.consent import mentioned
 from app.bot.richtext import MOST_GRAPHEMES, graphemes
 from app.clock import utcnow
-from app.db import Database
+from app.db import Database, Transaction
 from app.errors import Retry
 from app.jobs.queue import Queue, finish
 from app.models import Job, Lane, ReplyState
@@ -220,28 +225,144 @@ def test_a_digest_leaves_out_who_opted_out_blocked_or_deleted(team: Exchange) ->
     assert told(team) == ["did:plc:fan"]
 
 
-@pytest.mark.parametrize("moment", ["composed", "written"])
-def test_a_digest_interrupted_at_any_step_answers_everybody_once(
-    team: Exchange, moment: str, monkeypatch: pytest.MonkeyPatch
+class Killed(BaseException):
+    """The end of a worker, in the middle of whatever it does."""
+
+
+@dataclass
+class Fate:
+    """Kills a worker at one of the moments before or after something is committed or sent."""
+
+    moments: int = 0
+    at: int | None = None
+
+    def tick(self) -> None:
+        self.moments += 1
+        if self.moments == self.at:
+            raise Killed
+
+
+@pytest.fixture
+def fate(monkeypatch: pytest.MonkeyPatch, team: Exchange) -> Fate:
+    fate = Fate()
+    transaction = Database.transaction
+
+    @contextmanager
+    def mortal(self: Database) -> Iterator[Transaction]:
+        with transaction(self) as tx:
+            yield tx
+            fate.tick()
+        fate.tick()
+
+    def posting(bluesky: Any) -> None:
+        put_post = bluesky.put_post
+
+        def put(*args: Any) -> Any:
+            fate.tick()
+            ref = put_post(*args)
+            fate.tick()
+            return ref
+
+        monkeypatch.setattr(bluesky, "put_post", put)
+
+    monkeypatch.setattr(Database, "transaction", mortal)
+    for account in team.accounts.in_turn(""):
+        posting(account.bluesky)
+    return fate
+
+
+def live_and_die(exchange: Exchange, rounds: int = 6) -> None:
+    """As `persevere`; who is killed leaves leases behind, which run out."""
+    for _ in range(rounds):
+        with suppress(Killed):
+            exchange.make_due()
+            with exchange.database.transaction() as tx:
+                tx.conn.execute("UPDATE jobs SET lease_until = now() WHERE state = 'leased'")
+            queue = Queue(exchange.database)
+            for job in [job for lane in Lane for job in queue.lease(lane, 50, "test", 30)]:
+                attempt(exchange, queue, job)
+
+
+@pytest.mark.parametrize("points_return", [False, True])
+def test_whoever_is_killed_at_any_moment_everybody_is_answered_once(
+    team: Exchange, fate: Fate, monkeypatch: pytest.MonkeyPatch, points_return: bool
 ) -> None:
+    """Rounds with another moment to die at each, until one round ends before its moment came."""
+    everybody: list[str] = []
+    for number in itertools.count(1):
+        with team.database.transaction() as tx:
+            tx.conn.execute("DELETE FROM write_points")
+        exhaust(team)
+        # Another minute, for which a digest may be asked.
+        later = timedelta(minutes=number)
+        monkeypatch.setattr(digests, "utcnow", lambda later=later: utcnow() + later)
+        people = [f"fan{number}of{n}" for n in range(2)]
+        everybody += [f"did:plc:{name}" for name in people]
+        for name in people:
+            team.post(name, "@bot help")  # without a picture, which takes long
+        live_and_die(team, rounds=1)  # the effects
+        fate.moments, fate.at = 0, number
+        live_and_die(team, rounds=1)
+        if points_return:
+            with suppress(Killed), team.database.transaction() as tx:
+                tx.conn.execute("DELETE FROM write_points")
+        live_and_die(team, rounds=5)
+        survived, fate.at = fate.moments < number, None
+        live_and_die(team)
+        assert told(team) == sorted(everybody), f"killed at moment {number}"
+        if survived:
+            break
+    assert number > 20
+    with team.database.read() as conn:
+        open_jobs = conn.execute("SELECT FROM jobs WHERE state IN ('waiting', 'leased')")
+        assert open_jobs.fetchall() == []
+
+
+@pytest.fixture
+def meanwhile(team: Exchange, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Lets something happen once, while a worker asks whether somebody may be answered."""
+
+    def plan(action: Callable[[], object]) -> None:
+        author = team.bluesky.author
+
+        def ask(uri: str) -> Any:
+            monkeypatch.setattr(team.bluesky, "author", author)
+            action()
+            return author(uri)
+
+        monkeypatch.setattr(team.bluesky, "author", ask)
+
+    return plan
+
+
+def run_short(team: Exchange) -> tuple[Job, Job]:
+    """Somebody's reply for which there were no points, and the digest that follows."""
     exhaust(team)
-    for n in range(3):
-        team.post(f"fan{n}", "@bot claim")
-    persevere(team, rounds=2)  # the effects, then the replies that run short
+    team.post("fan", "@bot claim")
+    persevere(team, rounds=2)
     team.make_due()
-    queue = Queue(team.database)
-    [job] = [job for job in queue.lease(Lane.REPLIES, 50, "test", 0.01) if job.kind == "digest"]
-    if moment == "composed":
-        for account in team.accounts.in_turn(""):
-            monkeypatch.setattr(account.bluesky, "fail", ConnectionError("killed"), raising=False)
-        with pytest.raises(ConnectionError):
-            team.handlers["digest"].prepare(job)
-        monkeypatch.undo()
-    else:
-        team.handlers["digest"].prepare(job)  # on Bluesky, and killed before that was recorded
-    persevere(team)
-    assert told(team) == [f"did:plc:fan{n}" for n in range(3)]
-    assert len(ours(team)) == 1
+    with team.database.transaction() as tx:
+        tx.conn.execute("DELETE FROM write_points")
+    jobs = {job.kind: job for job in Queue(team.database).lease(Lane.REPLIES, 9, "test", 30)}
+    return jobs["reply"], jobs["digest"]
+
+
+def test_a_reply_that_is_begun_while_a_digest_is_composed_is_not_in_it(
+    team: Exchange, meanwhile: Callable[..., None]
+) -> None:
+    reply, digest = run_short(team)
+    meanwhile(lambda: team.handlers["reply"].prepare(reply))  # posted, not recorded yet
+    attempt(team, Queue(team.database), digest)
+    assert told(team) == ["did:plc:fan"]
+
+
+def test_a_reply_left_to_a_digest_in_the_last_moment_is_not_sent(
+    team: Exchange, meanwhile: Callable[..., None]
+) -> None:
+    reply, digest = run_short(team)
+    meanwhile(lambda: team.handlers["digest"].prepare(digest))
+    attempt(team, Queue(team.database), reply)
+    assert told(team) == ["did:plc:fan"]
 
 
 def test_a_reply_in_a_digest_is_not_sent_when_points_return(team: Exchange) -> None:
@@ -279,3 +400,136 @@ def test_a_digest_of_offers_names_giver_and_friend(team: Exchange) -> None:
     team.post("friend", "@bot accept")
     persevere(team)
     assert [owned.id for owned in team.owned("friend")] == [thing.id]
+
+
+def test_a_person_who_blocks_a_courier_hears_from_the_account_they_mentioned(
+    team: Exchange, couriers: list[FakeBluesky]
+) -> None:
+    fan = next(f"fan{n}" for n in range(99) if team.accounts.home(f"did:plc:fan{n}") in COURIERS)
+    for courier in couriers:
+        team.bluesky.foes.append({courier.did, f"did:plc:{fan}"})
+    reply = team.hear(fan, "@bot claim")
+    assert reply is not None
+    assert (reply.account, reply.state) == (team.bot.handle, ReplyState.SENT)
+
+
+def test_replies_of_a_suspended_courier_are_sent_by_others(
+    team: Exchange, couriers: list[FakeBluesky]
+) -> None:
+    couriers[0].refused = True
+    uris = [team.post(f"fan{n}", "@bot claim") for n in range(12)]
+    persevere(team)
+    assert told(team) == sorted(f"did:plc:fan{n}" for n in range(12))
+    accounts = {reply.account for uri in uris if (reply := team.reply(uri))}
+    assert accounts == {team.bot.handle, COURIERS[1]}
+
+
+def test_what_the_server_has_no_points_for_is_sent_by_another_account(team: Exchange) -> None:
+    home = team.accounts[team.accounts.home("did:plc:fan")]
+    home.bluesky.fail = limited()  # type: ignore[attr-defined]
+    uri = team.post("fan", "@bot claim")
+    persevere(team, rounds=2)
+    spend(team.database, home.handle, 90)  # as the budget learns from the refusal
+    persevere(team)
+    reply = team.reply(uri)
+    assert reply is not None
+    assert reply.state is ReplyState.SENT
+    assert reply.account != home.handle
+
+
+def test_a_digest_the_server_has_no_points_for_is_sent_by_another_account(team: Exchange) -> None:
+    exhaust(team)
+    home = team.accounts[team.accounts.home("did:plc:fan")]
+    home.bluesky.fail = limited()  # type: ignore[attr-defined]
+    uri = team.post("fan", "@bot claim")
+    persevere(team, rounds=4)
+    assert told(team) == []
+    spend(team.database, home.handle, 10)
+    persevere(team)
+    assert told(team) == ["did:plc:fan"]
+    reply = team.reply(uri)
+    assert reply is not None
+    assert reply.state is ReplyState.DIGESTED
+
+
+def test_a_mention_the_appview_does_not_know_yet_holds_up_nobody(team: Exchange) -> None:
+    exhaust(team)
+    unseen = team.post("unseen", "@bot claim", source="firehose")
+    hidden = team.bluesky.posts.pop(unseen)
+    team.post("fan", "@bot claim")
+    with team.database.transaction() as tx:  # as if both had been known when they ran short
+        tx.conn.execute("UPDATE replies SET short_at = now()")
+    persevere(team)
+    assert told(team) == ["did:plc:fan"]
+    team.bluesky.posts[unseen] = hidden
+    with team.database.transaction() as tx:
+        tx.conn.execute("DELETE FROM write_points")
+    persevere(team)
+    assert told(team) == ["did:plc:fan", "did:plc:unseen"]
+
+
+def test_who_stops_after_a_digest_was_composed_is_not_in_it(team: Exchange) -> None:
+    exhaust(team)
+    uris = {name: team.post(name, "@bot claim") for name in ("fan", "leaver")}
+    for account in team.accounts.in_turn(""):
+        account.bluesky.fail = Retry(timedelta(seconds=5), "away")  # type: ignore[attr-defined]
+    persevere(team)
+    with team.database.transaction() as tx:
+        tx.conn.execute("UPDATE users SET opted_out_at = now() WHERE did = 'did:plc:leaver'")
+    for account in team.accounts.in_turn(""):
+        account.bluesky.fail = None  # type: ignore[attr-defined]
+    persevere(team)
+    [digest] = ours(team).values()
+    assert "fan.test" in digest["text"]
+    assert "leaver" not in digest["text"]
+    reply = team.reply(uris["leaver"])
+    assert reply is not None
+    assert (reply.state, reply.reason) == (ReplyState.WITHHELD, "opted out")
+
+
+def test_accept_below_a_digest_means_the_offer_in_it(team: Exchange) -> None:
+    team.bluesky.join("friend")
+    for giver in ("giver", "other"):
+        team.say(giver, "@bot claim")
+    [thing], [another] = team.owned("giver"), team.owned("other")
+    team.say("other", f"@bot gift @friend {another.name}")
+    exhaust(team)
+    team.post("giver", f"@bot gift @friend {thing.name}")
+    persevere(team)
+    [uri] = [uri for uri, post in ours(team).items() if "reply" not in post]
+    team.post("friend", "accept", answering=uri)
+    persevere(team)
+    assert [owned.id for owned in team.owned("friend")] == [thing.id]
+
+
+def test_words_go_without_a_picture_when_no_more_may_be_uploaded(
+    team: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uploads = 0
+
+    def refuse(_: bytes) -> dict[str, Any]:
+        nonlocal uploads
+        uploads += 1
+        raise Limited(timedelta(hours=3), {"ratelimit-policy": "1000;w=86400"})
+
+    for account in team.accounts.in_turn(""):
+        monkeypatch.setattr(account.bluesky, "upload_png", refuse)
+    for n in range(3):
+        reply = team.hear(f"fan{n}", "@bot claim")
+        assert reply is not None
+        assert reply.state is ReplyState.SENT
+    assert uploads == 1
+    assert all("embed" not in post for post in ours(team).values())
+
+
+def limited() -> Limited:
+    """The server's word that an account has no points left."""
+    return Limited(
+        timedelta(minutes=50),
+        {
+            "ratelimit-limit": "5000",
+            "ratelimit-remaining": "0",
+            "ratelimit-reset": str(int(utcnow().timestamp()) + 3000),
+            "ratelimit-policy": "5000;w=3600",
+        },
+    )

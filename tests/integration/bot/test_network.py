@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -35,7 +35,7 @@ from app.models import Lane, Mention, Priority, Reply, ReplyState
 from app.repository import budget as points_spent
 from app.repository import cursors, mentions, replies, sessions
 from app.settings import Settings
-from tests.bluesky import LocalBluesky
+from tests.bluesky import LocalBluesky, Person
 from tests.servers import PostgresServer
 
 pytestmark = pytest.mark.integration
@@ -119,12 +119,7 @@ class Stack:
 @pytest.fixture
 def stack(settings: Settings, database: Database, network: LocalBluesky) -> Stack:
     made = Stack(settings, database, network)
-    # A network is shared by this module's tests: what was posted before belongs to others.
-    with database.transaction() as tx:
-        cursors.put(tx.conn, "notifications", utcnow().isoformat())
-    made.notifications.poll()
-    with database.transaction() as tx:
-        tx.conn.execute("TRUNCATE mentions, jobs CASCADE")
+    _begin_here(database, made.notifications.poll)
     return made
 
 
@@ -486,7 +481,16 @@ def test_the_firehose_brings_mentions_and_deletions_and_resumes(
         end()
 
 
-def _until(met: Callable[[], bool], seconds: float = 20) -> None:
+def _begin_here(database: Database, poll: Callable[[], int]) -> None:
+    """A network is shared by this module's tests: what was posted before belongs to others."""
+    with database.transaction() as tx:
+        cursors.put(tx.conn, "notifications", utcnow().isoformat())
+    poll()
+    with database.transaction() as tx:
+        tx.conn.execute("TRUNCATE mentions, jobs CASCADE")
+
+
+def _until(met: Callable[[], object], seconds: float = 20) -> None:
     deadline = time.monotonic() + seconds
     while not met():
         assert time.monotonic() < deadline, "it never happened"
@@ -512,7 +516,7 @@ def test_couriers_answer_in_the_thread_and_hear_those_who_answer_them(
     )
     stack = Stack(team, database, network)
     mailbox = Mailbox(Accounts.open(team, database), database)
-    mailbox.poll()
+    _begin_here(database, mailbox.poll)
 
     senders = {}
     for number in range(9):
@@ -522,12 +526,84 @@ def test_couriers_answer_in_the_thread_and_hear_those_who_answer_them(
         answer = network.person(f"reader{number}").wait_for_reply(uri, timeout=15)
         assert answer.author_handle == stack.reply(uri).account
         senders[answer.author_handle] = (f"reader{number}", answer)
+        if len(senders) > 1:
+            break
     assert len(senders) > 1
 
     name, answer = next(senders[c.handle] for c in couriers if c.handle in senders)
     asked = network.person(name).reply(answer, "inventory")
     next(c for c in couriers if c.did == answer.author_did).wait_for_notification(asked.uri)
-    for _ in couriers:  # each poll it is another one's turn
+    for _ in range(2 * len(couriers)):  # every second poll it is another one's turn
         mailbox.poll()
     stack.work()
     assert "You have 1 object" in network.person(name).wait_for_reply(asked.uri, timeout=15).text
+
+
+def test_when_points_run_out_digests_mention_everybody_left_once(
+    make_settings: Callable[..., Settings], database: Database, network: LocalBluesky
+) -> None:
+    couriers = [network.person(f"porter-{number}") for number in (1, 2)]
+    stack = Stack(
+        make_settings(
+            bluesky_url=network.url,
+            bluesky_handle=network.bot_handle,
+            bluesky_password=network.bot_password,
+            bluesky_couriers=json.dumps(
+                [
+                    {"handle": person.handle, "password": f"password of porter-{number}"}
+                    for number, person in enumerate(couriers, start=1)
+                ]
+            ),
+            bluesky_write_points_hour="10",
+        ),
+        database,
+        network,
+    )
+    _begin_here(database, stack.notifications.poll)
+    with database.transaction() as tx:  # leaves each account a reply and a digest
+        minute = utcnow().replace(second=0, microsecond=0)
+        for handle in (network.bot_handle, *(courier.handle for courier in couriers)):
+            points_spent.spend(tx.conn, handle, minute, 6)
+    uris = {f"walker{number}": stack.mention(f"walker{number}", "claim") for number in range(11)}
+    stack.notifications.poll()
+    _until(lambda: _answered(stack, uris.values()), 60)
+
+    ours = {network.bot_did, *(courier.did for courier in couriers)}
+    states: set[ReplyState] = set()
+    for name, uri in uris.items():
+        person = network.person(name)
+        states.add(stack.reply(uri).state)
+
+        heard = partial(_heard, person, ours)
+        _until(heard)
+        assert heard() == ["reply" if stack.reply(uri).state is ReplyState.SENT else "mention"]
+    assert states == {ReplyState.SENT, ReplyState.DIGESTED}
+    with database.read() as conn:
+        rows = conn.execute("SELECT DISTINCT account FROM replies WHERE state = 'sent'").fetchall()
+        digests = conn.execute("SELECT FROM digests WHERE sent_at IS NOT NULL").fetchall()
+    assert len(rows) > 1
+    assert len(digests) >= 2
+
+
+def _heard(person: Person, dids: Collection[str]) -> list[str]:
+    """How accounts have notified a person."""
+    return [seen.reason for seen in person.notifications() if seen.author_did in dids]
+
+
+def _answered(stack: Stack, uris: Collection[str]) -> bool:
+    """Does what is due, as workers do; whether all mentions are answered by then."""
+    with stack.database.transaction() as tx:
+        tx.conn.execute("UPDATE jobs SET run_at = now() WHERE state = 'waiting'")
+    queue = Queue(stack.database)
+    for job in [job for lane in Lane for job in queue.lease(lane, 50, "test", 30)]:
+        try:
+            prepared = stack.handlers[job.kind].prepare(job)
+        except Retry as retry:
+            queue.retry(job, retry.reason, after=retry.after, failed=False)
+            continue
+        with stack.database.transaction() as tx:
+            stack.handlers[job.kind].apply(tx, job, prepared)
+            finish(tx, job)
+    with stack.database.read() as conn:
+        open_jobs = conn.execute("SELECT FROM jobs WHERE state IN ('waiting', 'leased')").fetchall()
+    return not open_jobs and all(stack.reply(uri).state is not ReplyState.PENDING for uri in uris)

@@ -3,6 +3,8 @@
 What the machine allows (ports, disk) is decided by test_preflight.
 """
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +16,23 @@ def parse(**values: str) -> StackConfig:
     return StackConfig.parse(
         {f"etcetera:{key}": value for key, value in values.items()}, stack="test"
     )
+
+
+ACCOUNT = {
+    "phase": "2",
+    "blueskyUrl": "https://pds.example",
+    "blueskyHandle": "bot.test",
+    "blueskyPassword": "hunter2",
+}
+
+
+def couriers(*handles: str) -> str:
+    return json.dumps([{"handle": handle, "password": "hunter2"} for handle in handles])
+
+
+def test_accounts_that_share_the_replies_may_be_named() -> None:
+    config = parse(**ACCOUNT, blueskyCouriers=couriers("one.test", "two.test"))
+    assert config.courier_handles == ["one.test", "two.test"]
 
 
 def test_a_phase_is_all_a_stack_has_to_say() -> None:
@@ -43,6 +62,11 @@ def test_keys_of_other_namespaces_are_not_ours_to_judge() -> None:
         ({"phase": "0", "redisUrl": "redis://x"}, "etcetera:redisUrl", "phase 0 has no Redis"),
         ({"phase": "1", "blueskyUrl": "https://x.example"}, "etcetera:blueskyUrl", "together"),
         ({"phase": "1", "blueskyHandle": "@bot"}, "etcetera:blueskyHandle", "without @"),
+        ({"phase": "2", "blueskyCouriers": "[]"}, "etcetera:blueskyCouriers", "own account"),
+        (ACCOUNT | {"blueskyCouriers": "one, two"}, "etcetera:blueskyCouriers", "JSON list"),
+        (ACCOUNT | {"blueskyCouriers": couriers("@c.test")}, "blueskyCouriers", "JSON list"),
+        (ACCOUNT | {"blueskyCouriers": couriers("c.test", "c.test")}, "Couriers", "twice"),
+        (ACCOUNT | {"blueskyCouriers": couriers("bot.test")}, "Couriers", "is no courier"),
     ],
 )
 def test_a_wrong_value_is_refused_with_its_key_the_reason_and_a_fix(
@@ -67,6 +91,10 @@ def test_a_refusal_never_repeats_a_secret() -> None:
     with pytest.raises(ConfigError) as error:
         parse(phase="1", redisUrl="http://:hunter2@x", databaseUrl="ftp://u:hunter2@x")
     assert "hunter2" not in str(error.value)
+    for handle in ("hunter2", "bot.test"):
+        with pytest.raises(ConfigError) as error:
+            parse(**ACCOUNT, blueskyCouriers=couriers(handle))
+        assert "hunter2" not in str(error.value)
 
 
 @given(st.dictionaries(st.text(max_size=20), st.text(max_size=50), max_size=5))
