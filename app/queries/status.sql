@@ -55,14 +55,27 @@ ORDER BY hours.at;
 
 -- name: write_points_spent()^
 -- By the account that spent most, over the last 60 minutes and the last 24 hours.
-SELECT coalesce(max(spent.hour), 0)::bigint AS hour, coalesce(max(spent.day), 0)::bigint AS day,
-       greatest(count(*), 1) AS accounts
+SELECT coalesce(max(spent.hour), 0)::bigint AS hour, coalesce(max(spent.day), 0)::bigint AS day
 FROM (
     SELECT sum(points) FILTER (WHERE minute > now() - interval '1 hour') AS hour, sum(points) AS day
     FROM write_points
     WHERE minute > now() - interval '24 hours'
     GROUP BY account
 ) AS spent;
+
+-- name: write_points_by_account()
+-- Spent over the last 60 minutes and the last 24 hours. An account that is in use has a session,
+-- which is renewed every two hours, also where it has written nothing.
+SELECT account,
+       coalesce(sum(points) FILTER (WHERE minute > now() - interval '1 hour'), 0)::bigint AS hour,
+       sum(points)::bigint AS day
+FROM (
+    SELECT account, minute, points FROM write_points WHERE minute > now() - interval '24 hours'
+    UNION ALL
+    SELECT handle, now(), 0 FROM bluesky_sessions WHERE updated_at > now() - interval '24 hours'
+) AS spent
+GROUP BY account
+ORDER BY account;
 
 -- name: replies_in_seconds(seconds)^
 -- How long the replies sent within this time took, from the arrival of their mention.

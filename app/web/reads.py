@@ -358,6 +358,10 @@ def _status(conn: Connection) -> views.Status:
     lag = STATUS.ingest_lag(conn)
     cursors = list(STATUS.cursors(conn))
     spent = STATUS.write_points_spent(conn)
+    accounts = [
+        views.AccountPoints(handle=row["account"], hour=row["hour"], day=row["day"])
+        for row in STATUS.write_points_by_account(conn)
+    ]
     hour = STATUS.replies_in_seconds(conn, seconds=3600)
     return views.Status(
         queue=[
@@ -392,7 +396,8 @@ def _status(conn: Connection) -> views.Status:
         ],
         write_points_hour=spent["hour"],
         write_points_day=spent["day"],
-        accounts=spent["accounts"],
+        accounts=max(1, len(accounts)),
+        points_of_accounts=accounts,
     )
 
 

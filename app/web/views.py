@@ -205,6 +205,14 @@ class Point(View):
     value: float | None
 
 
+class AccountPoints(View):
+    """Write points that an account of the bot has spent in the last 60 minutes and 24 hours."""
+
+    handle: str
+    hour: int
+    day: int
+
+
 class Status(View):
     """How the exchange is doing. Everything the database knows; about two seconds old."""
 
@@ -228,6 +236,7 @@ class Status(View):
     write_points_hour: int
     write_points_day: int
     accounts: int
+    points_of_accounts: list[AccountPoints]
 
 
 class Line(View):

@@ -111,6 +111,7 @@ def build(
         "web",
         web_port,
         common
+        | budget
         | {
             "PORT": str(web_port),
             "TRUSTED_PROXIES": "1",

@@ -5,10 +5,14 @@ a reload by tests/browser."""
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 import pytest
 from flask.testing import FlaskClient
 
+from app.clock import utcnow
+from app.db import Database
+from app.repository import budget, sessions
 from tests.integration.web.world import World
 
 HISTORY = "/api/v1/status/history"
@@ -44,6 +48,32 @@ def test_points_left_are_told_for_each_account(client: FlaskClient, world: World
     page = client.get("/status").text
     assert "Left to each account" in page
     assert re.search(r"second\.test</th><td>90</td>", page)
+
+
+def test_points_are_told_for_each_account_also_for_one_that_has_written_nothing(
+    client: FlaskClient, database: Database
+) -> None:
+    minute = utcnow().replace(second=0, microsecond=0)
+    with database.transaction() as tx:
+        budget.spend(tx.conn, "etcetera.test", minute, 4_200)
+        budget.spend(tx.conn, "etcetera.test", minute - timedelta(hours=3), 1_000)
+        sessions.put(tx.conn, "courier.test", b"encrypted")
+    page = client.get("/status").text
+    assert "4 200 of 5 000, 800 left" in words(page)
+    assert "5 200 of 35 000, 29 800 left" in words(page)
+    assert "0 of 5 000, 5 000 left" in words(page)
+    assert page.index("@courier.test") < page.index("@etcetera.test</h3>")
+    body = client.get("/api/v1/status").get_json()
+    assert body["points_of_accounts"] == [
+        {"handle": "courier.test", "hour": 0, "day": 0},
+        {"handle": "etcetera.test", "hour": 4_200, "day": 5_200},
+    ]
+
+
+def test_one_account_has_two_gauges_and_no_heading(client: FlaskClient) -> None:
+    page = client.get("/status").text
+    assert page.count("<meter") == 2
+    assert "<h3>@" not in page
 
 
 def test_a_peak_shows_however_far_one_looks_back(client: FlaskClient, world: World) -> None:
@@ -85,3 +115,8 @@ def test_what_moves_is_marked_for_the_script(client: FlaskClient, world: World) 
     names = re.findall(r'data-fresh="([\w-]+)"', client.get("/status").text)
     assert {"health", "tally", "chart-workers", "queue"} <= set(names)
     assert len(names) == len(set(names))
+
+
+def words(page: str) -> str:
+    """With plain spaces, as numbers are grouped with narrow ones."""
+    return re.sub(r"[\u202f\u00a0]", " ", page)
