@@ -66,10 +66,18 @@ def build(
             "ACCOUNTS": pulumi.Output.all(password.value, couriers).apply(
                 lambda known: json.dumps(
                     [
-                        _account({"handle": HANDLE, "password": known[0]}, "Etcetera.Exchange"),
+                        _account(
+                            {"handle": HANDLE, "password": known[0]},
+                            "Etcetera.Exchange",
+                            "Mention me with “claim” for an object a day.",
+                        ),
                         *(
-                            _account(courier, "Courier of Etcetera.Exchange")
-                            for courier in known[1]
+                            _account(
+                                courier,
+                                f"Etcetera.Exchange, courier {number}",
+                                f"I answer for @{HANDLE}. Please mention that account, not me.",
+                            )
+                            for number, courier in enumerate(known[1], start=1)
                         ),
                     ]
                 )
@@ -98,5 +106,8 @@ def build(
     )
 
 
-def _account(credentials: dict[str, str], display_name: str) -> dict[str, str | bool]:
-    return {**credentials, "displayName": display_name, "bot": True}
+def _account(
+    credentials: dict[str, str], display_name: str, description: str
+) -> dict[str, str | bool]:
+    profile = {"displayName": display_name, "description": description}
+    return {**credentials, **profile, "bot": True}

@@ -91,6 +91,7 @@ COMPONENTS: dict[str, tuple[type[Component[Any, Any]], str, Callable[[], Any]]] 
         lambda: RedisArgs(PHASE.redis, pulumi.Output.secret(f"rediss://{SENTINEL}")),  # type: ignore[arg-type]
     ),
     "bluesky": (Bluesky, "bluesky", BlueskyArgs),
+    "bluesky with couriers": (Bluesky, "bluesky", lambda: BlueskyArgs(bot_accounts=3)),
     "external bluesky": (
         Bluesky,
         "bluesky",

@@ -136,6 +136,35 @@ def test_only_processes_that_talk_to_bluesky_get_its_password(tmp_path: Path, ph
     assert "BLUESKY_PASSWORD" not in monitor.named("web").inputs.values["environment"]
 
 
+def test_as_many_accounts_share_the_replies_as_the_phase_says(tmp_path: Path, phase: str) -> None:
+    monitor = record(tmp_path, phase=phase)
+    accounts = json.loads(monitor.named("bluesky").inputs.values["environment"]["ACCOUNTS"])
+    assert len(accounts) == PHASES[int(phase)].workload.bot_accounts
+    assert all(account["bot"] for account in accounts)
+    assert all("@etcetera.test" in account["description"] for account in accounts[1:])
+    for name in ("ingest", "worker-1"):
+        couriers = monitor.named(name).inputs.values["environment"]["BLUESKY_COURIERS"]
+        assert json.loads(couriers) == [
+            {"handle": account["handle"], "password": account["password"]}
+            for account in accounts[1:]
+        ]
+
+
+def test_accounts_elsewhere_are_used_as_they_are_configured(tmp_path: Path) -> None:
+    couriers = json.dumps([{"handle": "courier.example", "password": SENTINEL}])
+    account = {
+        "blueskyUrl": "https://pds.example",
+        "blueskyHandle": "bot.example",
+        "blueskyPassword": SENTINEL,
+        "blueskyCouriers": couriers,
+    }
+    monitor = record(tmp_path, phase="2", **account)
+    environment = monitor.named("worker-1").inputs.values["environment"]
+    assert environment["BLUESKY_COURIERS"] == couriers
+    for registration in monitor.registrations.values():
+        assert not [text for text in plain_texts(registration) if SENTINEL in text]
+
+
 def test_only_the_website_knows_the_operators_password(tmp_path: Path, phase: str) -> None:
     monitor = record(tmp_path, phase=phase)
     given = {

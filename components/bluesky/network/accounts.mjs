@@ -43,8 +43,8 @@ const setPassword = (agent, did, password, adminPassword) =>
     },
   )
 
-const ensureProfile = async (session, { handle, displayName, bot }) => {
-  const record = { $type: PROFILE, displayName: displayName ?? handle.split('.')[0] }
+const ensureProfile = async (session, { handle, displayName, description, bot }) => {
+  const record = { $type: PROFILE, displayName: displayName ?? handle.split('.')[0], description }
   if (bot) {
     record.labels = {
       $type: 'com.atproto.label.defs#selfLabels',
