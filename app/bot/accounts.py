@@ -106,8 +106,10 @@ class Accounts:
 
     def another_may(self, refusal: Limited | RefusedError) -> bool:
         """Whether what one account was refused may be allowed to another."""
-        if isinstance(refusal, Limited) and ServerLimit.read(refusal.headers) is None:
-            return False  # a limit of the address, which is the same for all
+        if isinstance(refusal, Limited):
+            limit = ServerLimit.read(refusal.headers)
+            if limit is None or not limit.of_account:
+                return False  # a limit of the address, which is the same for all
         return len(self._accounts) > 1
 
     def _did(self, account: Account) -> str | None:

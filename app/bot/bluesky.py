@@ -25,6 +25,7 @@ from atproto.exceptions import (
 from atproto_client.exceptions import RequestErrorBase
 from atproto_client.request import Response
 
+from app.bot.courtesy import Courtesy
 from app.bot.sessions import RefusedError, SessionKeeper
 from app.bot.silence import OUTAGE, Silence
 from app.clock import utcnow
@@ -75,6 +76,7 @@ class Bluesky:
         self._handles: Timed[str | None] = Timed()
         self._profiles: Timed[Profile | None] = Timed()
         self._silence = Silence()
+        self.courtesy = Courtesy()
 
     @property
     def handle(self) -> str:
@@ -226,7 +228,11 @@ class Bluesky:
         except SilentError:
             self._silence.begin()
             raise
+        except Limited as limited:
+            self.courtesy.learn(limited.headers)
+            raise
         self._silence.end()
+        self.courtesy.learn(answer.headers)
         return answer
 
 

@@ -24,10 +24,10 @@ T = TypeVar("T")
 CREATE, PUT, DELETE = 3, 2, 1
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 _MINUTE = timedelta(minutes=1)
-# Share of each window's points that a priority may use up, but for what is kept for digests: so
-# much of a day that three accounts can answer the 100,000 people of phase 2, most in digests.
-_SHARE = {Priority.HIGH: 1.0, Priority.NORMAL: 0.9, Priority.LOW: 0.75}
-_KEPT = {HOUR: 0.1, DAY: 0.2}
+# Percentages of each window's points: what is kept for digests, so much of a day that three
+# accounts can answer phase 2's 100,000 people, and how much of the rest a priority may use up.
+_KEPT = {HOUR: 10, DAY: 22}
+_SHARE = {Priority.HIGH: 100, Priority.NORMAL: 90, Priority.LOW: 75}
 
 log = structlog.get_logger(__name__)
 
@@ -54,10 +54,10 @@ class ServerLimit:
 
     @classmethod
     def read(cls, headers: Mapping[str, str]) -> "ServerLimit | None":
-        """None where the headers are absent, unreadable or not about an hour or a day."""
+        """None where the headers are absent or unreadable."""
         try:
             seconds = int(headers["ratelimit-policy"].split(";w=")[1].split(";")[0])
-            found = cls(
+            return cls(
                 int(headers["ratelimit-limit"]),
                 int(headers["ratelimit-remaining"]),
                 datetime.fromtimestamp(int(headers["ratelimit-reset"]), UTC),
@@ -65,7 +65,11 @@ class ServerLimit:
             )
         except (KeyError, IndexError, ValueError, OverflowError, OSError):
             return None
-        return found if found.window in (HOUR, DAY) else None
+
+    @property
+    def of_account(self) -> bool:
+        """Whether it is about what an account writes, rather than what an address asks."""
+        return self.window in (HOUR, DAY)
 
 
 def wait_for(
@@ -126,7 +130,7 @@ class Budget:
     def learn(self, headers: Mapping[str, str]) -> None:
         """Counts what the server knows was spent and we do not, until its window resets."""
         server = ServerLimit.read(headers)
-        if server is None:
+        if server is None or not server.of_account:
             return
         now = utcnow()
         with self._database.transaction() as tx:
@@ -146,7 +150,7 @@ def _allowed(limit: int, window: timedelta, priority: Priority | None) -> int:
     """What a priority may use up of a window's points."""
     if priority is None:
         return limit
-    return round(limit * (_SHARE[priority] - _KEPT[window]))
+    return limit * (100 - _KEPT[window]) * _SHARE[priority] // 10_000
 
 
 def _minute(moment: datetime) -> datetime:

@@ -88,24 +88,23 @@ class Line:
         return replace(self, others=others)
 
     def parts(self, url: str) -> list[Part]:
-        """The words, with a line break after them."""
-        said: list[Part] = [Tag(f"@{self.author.handle}", self.author.did), " "]
+        """The words, with a line break before them."""
+        said: list[Part] = ["\n", Tag(f"@{self.author.handle}", self.author.did), " "]
         if self.thing is None:
             page = self.more or f"/users/{self.author.did}"
-            return [*said, Link(self.brief, f"{url}{page}", elastic=False), "\n"]
+            return [*said, Link(self.brief, f"{url}{page}", elastic=False)]
         said += [f"{self.brief} ", Link(self.thing.name, f"{url}/objects/{self.thing.id}")]
         said += [f" {SYMBOLS[self.thing.rarity]}"]
         offer = self.reply.gift_id is not None
         for name, did in self.others:
             said += [" to " if offer else " from ", Tag(name, did) if did else Name(name)]
-        return [*said, " (reply “accept”)\n" if offer else "\n"]
+        return [*said, " (reply “accept”)"] if offer else said
 
 
 def write(lines: Iterable[Line], url: str) -> list[Part]:
-    """The post: an opening, a line for each, and where the rest is to be seen."""
+    """The post: an opening that leads to the site, and a line for each."""
     body = [part for line in lines for part in line.parts(url)]
-    end = Link("All that happens", url, elastic=False)
-    return ["Many of you at once, so in short:\n", *body, end]
+    return [Link("So many of you! In short:", url, elastic=False), *body]
 
 
 def fitting(lines: Sequence[Line], url: str) -> bool:
@@ -136,6 +135,7 @@ class DigestHandler:
 
     def prepare(self, job: Job) -> Posted | Nobody:
         """Composes and sends; done again, it goes on from there. Raises Retry and Reject."""
+        self._accounts.main.courtesy.check()
         with self._database.read(fresh=True) as conn:
             known = digests.of_job(conn, job.key)
         if known is not None and known.sent_at is not None:

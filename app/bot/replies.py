@@ -142,6 +142,7 @@ class ReplyHandler:
         Whoever does this again, be it that a worker was killed or that an answer of Bluesky got
         lost, looks first for the post that may be there, and is done when it is.
         """
+        self._accounts.main.courtesy.check()
         with self._database.read(fresh=True) as conn:
             draft = _read(conn, job.key)
         if draft.reply.state is not ReplyState.PENDING:

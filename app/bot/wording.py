@@ -70,7 +70,7 @@ class Voice:
             self._link(thing),
             f", {rarity(thing)}. {closing}",
             shows=thing,
-            brief="found the",
+            brief="found",
         )
 
     def already_claimed(self, thing: Object, next_at: datetime, now: datetime) -> Answer:
@@ -93,7 +93,7 @@ class Voice:
             f", {rarity(thing)}. Reply “accept” or “decline” here, by {day(gift.expires_at)}.",
             shows=thing,
             about=gift,
-            brief="offers the",
+            brief="offers",
         )
 
     def already_offered(self, gift: Gift) -> Answer:
@@ -117,7 +117,7 @@ class Voice:
             Mention(f"@{gift.giver_handle}", gift.giver_did),
             ".",
             shows=thing,
-            brief="now has the",
+            brief="now has",
         )
 
     def declined(self, gift: Gift) -> Answer:

@@ -16,6 +16,7 @@ from psycopg.sql import SQL, Identifier
 from app.bot.accounts import Account, Accounts
 from app.bot.bluesky import POST, BrokenError, Profile, Ref
 from app.bot.budget import Budget
+from app.bot.courtesy import Courtesy
 from app.bot.digests import DigestHandler
 from app.bot.handlers import CommandHandler, Handler
 from app.bot.inbox import Bot, read_mention, store
@@ -46,6 +47,7 @@ class FakeBluesky:
     written: int = 0
     uploads: int = 0
     fail: Exception | None = None
+    courtesy: Courtesy = field(default_factory=Courtesy)
     refused: bool = False
 
     def join(self, name: str, **changes: Any) -> Profile:

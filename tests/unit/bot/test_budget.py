@@ -57,12 +57,6 @@ def test_the_servers_headers_tell_what_is_left_and_until_when() -> None:
         {},
         {"ratelimit-limit": "x"},
         {
-            "ratelimit-limit": "3000",
-            "ratelimit-remaining": "1",
-            "ratelimit-reset": "1",
-            "ratelimit-policy": "3000;w=300",
-        },
-        {
             "ratelimit-limit": "1",
             "ratelimit-remaining": "1",
             "ratelimit-reset": "9" * 30,
@@ -76,8 +70,21 @@ def test_the_servers_headers_tell_what_is_left_and_until_when() -> None:
         },
     ],
 )
-def test_headers_about_something_else_teach_nothing(headers: dict[str, str]) -> None:
+def test_headers_that_cannot_be_read_teach_nothing(headers: dict[str, str]) -> None:
     assert ServerLimit.read(headers) is None
+
+
+@pytest.mark.parametrize(("seconds", "of_account"), [(300, False), (3600, True), (86400, True)])
+def test_windows_of_hours_and_days_are_the_accounts(seconds: int, of_account: bool) -> None:
+    said = {
+        "ratelimit-limit": "3000",
+        "ratelimit-remaining": "1",
+        "ratelimit-reset": "1",
+        "ratelimit-policy": f"3000;w={seconds}",
+    }
+    limit = ServerLimit.read(said)
+    assert limit is not None
+    assert limit.of_account is of_account
 
 
 def test_a_day_is_a_window_of_its_own() -> None:

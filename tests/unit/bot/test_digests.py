@@ -19,7 +19,7 @@ def line(
     name: str = "alice",
     *,
     handle: str | None = None,
-    brief: str = "found the",
+    brief: str = "found",
     more: str = "",
     shows: Object | None = None,
     others: tuple[tuple[str, str | None], ...] = (),
@@ -64,16 +64,20 @@ def post(*lines: Line) -> tuple[str, list[tuple[str, dict[str, Any]]]]:
 
 def test_a_line_says_who_did_what_and_leads_there() -> None:
     text, facets = post(line(shows=thing()))
-    assert "@alice.test found the Brass Teapot ◆\n" in text
-    assert [covered for covered, _ in facets] == ["@alice.test", "Brass Teapot", "All that happens"]
-    assert facets[0][1]["did"] == "did:plc:alice"
-    assert facets[1][1]["uri"] == f"{URL}/objects/{ID}"
+    assert text.endswith("\n@alice.test found Brass Teapot ◆")
+    assert [covered for covered, _ in facets] == [
+        "So many of you! In short:",
+        "@alice.test",
+        "Brass Teapot",
+    ]
+    assert facets[1][1]["did"] == "did:plc:alice"
+    assert facets[2][1]["uri"] == f"{URL}/objects/{ID}"
 
 
 def test_what_shows_no_object_leads_to_the_persons_page_or_the_manual() -> None:
     for more, address in (("", "/users/did:plc:alice"), ("/how-it-works", "/how-it-works")):
         _, facets = post(line(brief="has no such object", more=more))
-        assert facets[1] == (
+        assert facets[2] == (
             "has no such object",
             {"$type": "app.bsky.richtext.facet#link", "uri": f"{URL}{address}"},
         )
@@ -81,9 +85,9 @@ def test_what_shows_no_object_leads_to_the_persons_page_or_the_manual() -> None:
 
 def test_an_offer_names_both_and_tells_how_to_take_it() -> None:
     bob = (("@bob.test", "did:plc:bob"),)
-    text, facets = post(line(brief="offers the", shows=thing(), others=bob, offer=True))
-    assert "@alice.test offers the Brass Teapot ◆ to @bob.test (reply “accept”)" in text
-    assert [feature.get("did") for _, feature in facets[::2]] == ["did:plc:alice", "did:plc:bob"]
+    text, facets = post(line(brief="offers", shows=thing(), others=bob, offer=True))
+    assert "@alice.test offers Brass Teapot ◆ to @bob.test (reply “accept”)" in text
+    assert [feature.get("did") for _, feature in facets[1::2]] == ["did:plc:alice", "did:plc:bob"]
 
 
 def test_who_would_rather_not_be_told_is_named_and_not_notified() -> None:
