@@ -140,6 +140,7 @@ class DigestHandler:
             known = digests.of_job(conn, job.key)
         if known is not None and known.sent_at is not None:
             return Nobody()
+        self._accounts.main.courtesy.check()
         if known is not None:
             account = self._accounts[known.account]
             rkey, existing = _place(known, account.bluesky)
