@@ -20,6 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app.clock import utcnow
 from app.db import Database
+from app.health import Pulse
 from app.migrations import migrate
 from app.monitor import postgres, watch
 from app.monitor.server import Server
@@ -78,6 +79,14 @@ def watching(settings: Settings) -> Iterator[Watched]:
             stop.set()
             thread.join(30)
     assert not thread.is_alive()
+
+
+@pytest.fixture(autouse=True)
+def _only_our_own_loops(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other tests of the same process leave theirs behind, which fall silent."""
+    pulse = Pulse()
+    monkeypatch.setattr("app.monitor.server.PULSE", pulse)
+    monkeypatch.setattr("app.monitor.watch.PULSE", pulse)
 
 
 @pytest.fixture
