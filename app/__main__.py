@@ -6,9 +6,10 @@ import os
 import signal
 import sys
 import threading
-from contextlib import ExitStack, closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -16,6 +17,9 @@ from app import logs
 from app.errors import SettingsError, Unavailable
 from app.jobs import cli
 from app.settings import Settings
+
+if TYPE_CHECKING:
+    from app.db import Database
 
 # What processes that speak with Bluesky cannot do without.
 _BOT = ("bluesky_url", "bluesky_handle", "bluesky_password", "metrics_port")
@@ -100,13 +104,9 @@ def ingest(context: click.Context) -> None:
     """Read mentions from Bluesky and put jobs for them. One process per bot account."""
     settings: Settings = context.obj().require(*_BOT)
     from app.bot import ingest as reader
-    from app.db import Database
-    from app.health import HealthServer
 
     stop = _stop_on_signals()
-    with ExitStack() as stack:
-        database = stack.enter_context(Database.open(settings))
-        stack.enter_context(HealthServer(settings, database, port=settings.metrics_port or 0))
+    with _database(settings) as database:
         reader.run(settings, database, stop)
 
 
@@ -117,15 +117,10 @@ def worker(context: click.Context) -> None:
     settings: Settings = context.obj().require(*_BOT)
     from app.bot import handlers
     from app.cache import Cache
-    from app.db import Database
-    from app.health import HealthServer
     from app.jobs.worker import Worker
 
     stop = _stop_on_signals()
-    with ExitStack() as stack:
-        database = stack.enter_context(Database.open(settings))
-        stack.enter_context(HealthServer(settings, database, port=settings.metrics_port or 0))
-        cache = stack.enter_context(closing(Cache.open(settings)))
+    with _database(settings) as database, closing(Cache.open(settings)) as cache:
         worker = Worker(database, handlers.build(settings, database, cache), settings)
         if not worker.run(stop):
             # A thread that hangs cannot be ended, and would keep the process.
@@ -137,14 +132,10 @@ def worker(context: click.Context) -> None:
 def autoscaler(context: click.Context) -> None:
     """Decide how many workers run: more while jobs wait, fewer when it is calm. One process."""
     from app.autoscaling.controller import REQUIRED, Controller
-    from app.db import Database
-    from app.health import HealthServer
 
     settings: Settings = context.obj().require(*REQUIRED)
     stop = _stop_on_signals()
-    with ExitStack() as stack:
-        database = stack.enter_context(Database.open(settings))
-        stack.enter_context(HealthServer(settings, database, port=settings.metrics_port or 0))
+    with _database(settings) as database:
         Controller(database, settings).run(stop)
 
 
@@ -160,6 +151,19 @@ def monitor(context: click.Context) -> None:
     watching = Monitor(settings)
     with Server(watching, settings.host, settings.metrics_port or 0):
         watching.run(stop)
+
+
+@contextmanager
+def _database(settings: Settings) -> Iterator[Database]:
+    """The database of a role, with the role's health and metrics on METRICS_PORT."""
+    from app.db import Database
+    from app.health import HealthServer
+
+    with (
+        Database.open(settings) as database,
+        HealthServer(settings, database, port=settings.metrics_port or 0),
+    ):
+        yield database
 
 
 def _stop_on_signals() -> threading.Event:

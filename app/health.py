@@ -50,6 +50,35 @@ PULSE = Pulse()
 """Of this process."""
 
 
+def liveness(pulse: Pulse) -> tuple[int, dict[str, Any]]:
+    """Status and body of /healthz: whether every loop still gives signs of life."""
+    silent = pulse.silent()
+    if silent:
+        return 503, {"status": "stuck", "silent_seconds": silent}
+    return 200, {"status": "ok"}
+
+
+class JsonHandler(BaseHTTPRequestHandler):
+    """How the app's small servers for machines answer."""
+
+    server_version = "etcetera"
+    sys_version = ""
+
+    def send_json(self, status: int, body: Any) -> None:
+        self.send(status, "application/json", json.dumps(body).encode() + b"\n")
+
+    def send(self, status: int, content_type: str, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Cache-Control", "no-store")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        log.debug("request", request=format % args)
+
+
 class HealthServer:
     """A small HTTP server in a daemon thread."""
 
@@ -87,10 +116,7 @@ class _Checks:
         self._pulse = pulse
 
     def healthz(self) -> tuple[int, dict[str, Any]]:
-        silent = self._pulse.silent()
-        if silent:
-            return 503, {"status": "stuck", "silent_seconds": silent}
-        return 200, {"status": "ok"}
+        return liveness(self._pulse)
 
     def readyz(self) -> tuple[int, dict[str, Any]]:
         parts = {"database": self._database_up(), "redis": self._redis_up()}
@@ -124,32 +150,16 @@ class _Checks:
                 client.close()
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(JsonHandler):
     answers: _Checks
-    server_version = "etcetera"
-    sys_version = ""
 
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]
         if path == "/metrics":
-            self._send(200, metrics.CONTENT_TYPE, self.answers.metrics())
+            self.send(200, metrics.CONTENT_TYPE, self.answers.metrics())
         elif path == "/healthz":
-            self._send_json(*self.answers.healthz())
+            self.send_json(*self.answers.healthz())
         elif path == "/readyz":
-            self._send_json(*self.answers.readyz())
+            self.send_json(*self.answers.readyz())
         else:
-            self._send_json(404, {"error": "try /healthz, /readyz or /metrics"})
-
-    def _send_json(self, status: int, body: dict[str, Any]) -> None:
-        self._send(status, "application/json", json.dumps(body).encode() + b"\n")
-
-    def _send(self, status: int, content_type: str, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", content_type)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Cache-Control", "no-store")
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        log.debug("health request", request=format % args)
+            self.send_json(404, {"error": "try /healthz, /readyz or /metrics"})

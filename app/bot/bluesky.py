@@ -7,7 +7,7 @@ that this request can never succeed) or `BrokenError` (the server fails at it).
 import json
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
@@ -234,6 +234,23 @@ class Bluesky:
         self._silence.end()
         self.courtesy.learn(answer.headers)
         return answer
+
+
+def place(
+    bluesky: Bluesky, keys: Iterable[str], ours: Callable[[Mapping[str, Any]], bool]
+) -> tuple[str, Ref | None]:
+    """The key to write a post to, and the post itself where it is there already.
+
+    `keys` are the post's own, in their order; `ours` recognizes it. Raises Reject when other posts
+    have all of them.
+    """
+    for rkey in dict.fromkeys(keys):
+        found = bluesky.record(f"at://{bluesky.did}/{POST}/{rkey}")
+        if found is None:
+            return rkey, None
+        if ours(found.get("value") or {}):
+            return rkey, Ref(found["uri"], found["cid"])
+    raise Reject("every key for this post is taken by another one")
 
 
 class BrokenError(EtceteraError):

@@ -5,7 +5,7 @@ words that lead there. A reply is left to a digest in the transaction that compo
 only while nobody has begun to send it; so everybody is answered once, by one or the other.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,7 +15,7 @@ import structlog
 
 from app.bot import budget
 from app.bot.accounts import Account, Accounts
-from app.bot.bluesky import POST, Bluesky, Limited, Ref, stamp
+from app.bot.bluesky import POST, Bluesky, Limited, Ref, place, stamp
 from app.bot.budget import Spent
 from app.bot.consent import TooNew, Withheld, forbidden, mentioned
 from app.bot.richtext import Link, Name, Part, compose, fits
@@ -140,7 +140,6 @@ class DigestHandler:
             known = digests.of_job(conn, job.key)
         if known is not None and known.sent_at is not None:
             return Nobody()
-        self._accounts.main.courtesy.check()
         if known is not None:
             account = self._accounts[known.account]
             rkey, existing = _place(known, account.bluesky)
@@ -341,11 +340,9 @@ def _rkey(id_: UUID, created: datetime, bump: int) -> str:
 def _place(digest: Digest, bluesky: Bluesky) -> tuple[str, Ref | None]:
     """The key to write to, and the digest itself where it is there already."""
     created = datetime.fromisoformat(digest.record["createdAt"])
-    for rkey in dict.fromkeys([digest.rkey, *(_rkey(digest.id, created, n) for n in range(_KEYS))]):
-        found = bluesky.record(f"at://{bluesky.did}/{POST}/{rkey}")
-        if found is None:
-            return rkey, None
-        value = found.get("value") or {}
-        if "reply" not in value and value.get("createdAt") == digest.record["createdAt"]:
-            return rkey, Ref(found["uri"], found["cid"])
-    raise Reject("every key for this digest is taken by another post")
+    keys = [digest.rkey, *(_rkey(digest.id, created, n) for n in range(_KEYS))]
+
+    def ours(post: Mapping[str, Any]) -> bool:
+        return "reply" not in post and post.get("createdAt") == digest.record["createdAt"]
+
+    return place(bluesky, keys, ours)

@@ -1,6 +1,6 @@
 """Replies: stored in the transaction that has the effect, sent by a job of their own."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,7 +9,7 @@ import structlog
 
 from app.bot import budget, digests
 from app.bot.accounts import Account, Accounts
-from app.bot.bluesky import POST, Bluesky, Limited, Ref, stamp
+from app.bot.bluesky import POST, Bluesky, Limited, Ref, place, stamp
 from app.bot.budget import Spent
 from app.bot.consent import Withheld, forbidden, mentioned, welcome
 from app.bot.rkey import reply_rkey
@@ -280,14 +280,12 @@ def _keys(mention: Mention) -> Iterator[str]:
 def _place(draft: _Draft, bluesky: Bluesky) -> tuple[str, Ref | None]:
     """The key to write to, and the reply itself where it is there already."""
     mention = draft.mention
-    for rkey in dict.fromkeys([draft.reply.rkey, *_keys(mention)]):
-        found = bluesky.record(f"at://{bluesky.did}/{POST}/{rkey}")
-        if found is None:
-            return rkey, None
-        value = found.get("value") or {}
-        if (value.get("reply") or {}).get("parent", {}).get("uri") == mention.uri:
-            return rkey, Ref(found["uri"], found["cid"])
-    raise Reject("every key for this reply is taken by another post")
+
+    def ours(post: Mapping[str, Any]) -> bool:
+        parent: Mapping[str, Any] = (post.get("reply") or {}).get("parent", {})
+        return parent.get("uri") == mention.uri
+
+    return place(bluesky, [draft.reply.rkey, *_keys(mention)], ours)
 
 
 def _read(conn: Connection, mention_uri: str) -> _Draft:

@@ -6,23 +6,18 @@ values, `/targets` is Prometheus's HTTP service discovery; and `/healthz`, `/rea
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from threading import Thread
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-import structlog
-
-from app.health import PULSE
+from app.health import PULSE, JsonHandler, liveness
 from app.metrics import CONTENT_TYPE
 from app.monitor.objectives import figures, judge
 from app.monitor.watch import KEPT_SECONDS, OWN, Monitor
-
-log = structlog.get_logger(__name__)
 
 WINDOW_SECONDS = 600.0
 
@@ -104,10 +99,7 @@ class Answers:
         ]
 
     def healthz(self, _: Mapping[str, str]) -> tuple[int, Any]:
-        silent = PULSE.silent()
-        if silent:
-            return 503, {"status": "stuck", "silent_seconds": silent}
-        return 200, {"status": "ok"}
+        return liveness(PULSE)
 
     def readyz(self, _: Mapping[str, str]) -> tuple[int, Any]:
         """Ready with the first look, whatever that found."""
@@ -128,15 +120,13 @@ def _number(
     return value
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(JsonHandler):
     answers: Answers
-    server_version = "etcetera"
-    sys_version = ""
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 - the name that http.server calls
         parts = urlsplit(self.path)
         if parts.path == "/metrics":
-            self._send(200, CONTENT_TYPE, self.answers.metrics())
+            self.send(200, CONTENT_TYPE, self.answers.metrics())
             return
         answer = self.answers.paths.get(parts.path)
         try:
@@ -147,15 +137,4 @@ class _Handler(BaseHTTPRequestHandler):
             )
         except QueryError as error:
             status, body = 400, {"error": str(error)}
-        self._send(status, "application/json", json.dumps(body).encode() + b"\n")
-
-    def _send(self, status: int, content_type: str, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", content_type)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Cache-Control", "no-store")
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        log.debug("request", request=format % args)
+        self.send_json(status, body)

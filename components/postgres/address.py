@@ -19,31 +19,26 @@ def url(user: str, password: str, ports: Sequence[int], database: str, **options
 
 def writer(user: str, password: str, ports: Sequence[int], database: str) -> str:
     """Leads to the primary, whichever server that is at the moment."""
-    if len(ports) == 1:
-        return url(user, password, ports, database)
-    return url(
-        user,
-        password,
-        ports,
-        database,
-        target_session_attrs="read-write",
-        connect_timeout=CONNECT_SECONDS,
-    )
+    return _one_of(user, password, ports, database, target_session_attrs="read-write")
 
 
 def reader(user: str, password: str, ports: Sequence[int], database: str) -> str:
     """Leads to one of the replicas, to the primary while there is none."""
-    if len(ports) == 1:
-        return url(user, password, ports, database)
-    return url(
+    return _one_of(
         user,
         password,
         ports,
         database,
         target_session_attrs="prefer-standby",
         load_balance_hosts="random",
-        connect_timeout=CONNECT_SECONDS,
     )
+
+
+def _one_of(user: str, password: str, ports: Sequence[int], database: str, **choice: object) -> str:
+    """With a single server there is no choice."""
+    if len(ports) == 1:
+        return url(user, password, ports, database)
+    return url(user, password, ports, database, **choice, connect_timeout=CONNECT_SECONDS)
 
 
 def each(user: str, password: str, ports: Sequence[int], database: str) -> list[str]:
