@@ -1,4 +1,4 @@
-"""The resources of a stack as policies see them, whoever recorded them: a preview, a test, the CLI."""
+"""The resources of a stack as policies see them, whoever recorded them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
