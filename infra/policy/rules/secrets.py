@@ -8,7 +8,7 @@ from infra.policy.rule import Breach, Rule, Severity
 
 _NAMED = re.compile(r"(?i)(password|secretstring|authtoken|privatekey|secretkey|apikey|token)$")
 _SHAPED = re.compile(
-    r"-----BEGIN [A-Z ]*PRIVATE KEY-----|\bAKIA[0-9A-Z]{16}\b|://[^/\s:@]+:[^/\s@]{8,}@"
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----|\bAKIA[0-9A-Z]{16}\b|://[^/\s:@]*:[^/\s@]{8,}@"
 )
 # Names that end like a secret and hold none.
 _HARMLESS = frozenset({"httpTokens", "managedMasterUserPassword", "automountServiceAccountToken"})
