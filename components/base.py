@@ -1,8 +1,8 @@
 """What all components share: one factory that picks the backend for the stack's target."""
 
-from collections.abc import Callable, Mapping
 from dataclasses import fields
-from typing import Any, ClassVar, Generic, TypeVar
+from importlib import import_module
+from typing import ClassVar, Generic, TypeVar
 
 import pulumi
 
@@ -19,13 +19,14 @@ class UnsupportedTargetError(Exception):
 class Component(pulumi.ComponentResource, Generic[Args, Outputs]):
     """A part of the platform with typed arguments, typed outputs and one backend per target.
 
-    A backend is a function `(name, args, target, opts) -> Outputs` that declares resources with the
-    given options, which hold the parent and nothing else. What a target cannot do, its backend
-    refuses by raising; it never leaves it out silently.
+    A backend is the module of the component's package that is named as the target. Its function
+    `build(name, args, target, opts) -> Outputs` declares resources with the given options, which
+    hold the parent and nothing else. What a target cannot do, its backend refuses by raising; it
+    never leaves it out silently.
     """
 
     token: ClassVar[str]
-    backends: ClassVar[Mapping[str, Callable[..., Any]]]
+    targets: ClassVar[tuple[str, ...]]
     outputs: Outputs
 
     def __init__(
@@ -35,14 +36,18 @@ class Component(pulumi.ComponentResource, Generic[Args, Outputs]):
         target: Target,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        super().__init__(self.token, name, None, opts)
-        backend = self.backends.get(target.name)
-        if backend is None:
+        if target.name not in self.targets:
             raise UnsupportedTargetError(
                 f"{type(self).__name__} cannot run on target {target.name}; "
-                f"it can on {', '.join(sorted(self.backends))}"
+                f"it can on {', '.join(sorted(self.targets))}"
             )
-        self.outputs = backend(name, args, target, pulumi.ResourceOptions(parent=self))
+        providers = pulumi.ResourceOptions(providers=list(target.providers))
+        super().__init__(
+            self.token, name, None, pulumi.ResourceOptions.merge(providers, opts or None)
+        )
+        # Loaded when it is needed: a local stack has no use for the libraries of a cloud.
+        backend = import_module(f"{type(self).__module__}.{target.name}")
+        self.outputs = backend.build(name, args, target, pulumi.ResourceOptions(parent=self))
         self.register_outputs(
             {field.name: getattr(self.outputs, field.name) for field in fields(self.outputs)}  # type: ignore[arg-type]
         )

@@ -1,8 +1,19 @@
 """Where a stack runs. A component picks its backend by the type of target it is given."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+import pulumi
+
+from infra.aws_sizes import AwsSize
+
+if TYPE_CHECKING:  # they take a target themselves
+    from components.alerts.ports import AlertsOutputs
+    from components.cluster.ports import ClusterOutputs
+    from components.encryption.ports import EncryptionOutputs
+    from components.network.ports import NetworkOutputs
 
 # Offsets within a stack's block of 100 loopback ports; fixed, so that it keeps its addresses.
 PORTS = {
@@ -48,10 +59,61 @@ class LocalTarget:
     port_base: int
     binaries: Binaries
     name: Literal["local"] = "local"
+    providers: Sequence[pulumi.ProviderResource] = ()
 
     def port(self, use: str) -> int:
         """The loopback port for one use (a key of `PORTS`)."""
         return self.port_base + PORTS[use]
 
 
-Target = LocalTarget
+@dataclass(frozen=True, kw_only=True)
+class AwsAccount:
+    """An account and region of AWS with nothing in it yet: where the foundations are laid.
+
+    `domain` is what people open; its zone is in the account's Route 53. `operator_cidrs` may reach
+    the cluster's API. `providers` manage what is declared here. `protect`: what cannot be made
+    again is guarded against deletion.
+    """
+
+    stack: str
+    phase: int
+    account_id: str
+    region: str
+    domain: str
+    owner: str
+    environment: str
+    operator_cidrs: tuple[str, ...]
+    size: AwsSize
+    protect: bool
+    providers: Sequence[pulumi.ProviderResource] = ()
+    name: Literal["aws"] = "aws"
+
+    @property
+    def zones(self) -> tuple[str, ...]:
+        """Availability zones by name, such as us-east-1a."""
+        return tuple(f"{self.region}{letter}" for letter in "abcdef"[: self.size.network.zones])
+
+    def tags(self, component: str, name: str = "") -> dict[str, str]:
+        """What every resource is tagged with; bills and incidents are looked up by it."""
+        return {
+            "project": "etcetera",
+            "stack": self.stack,
+            "phase": f"phase{self.phase}",
+            "component": component,
+            "owner": self.owner,
+            "env": self.environment,
+            **({"Name": f"{self.stack}-{name}"} if name else {}),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class AwsTarget(AwsAccount):
+    """An account with its foundations laid, which all other components stand on."""
+
+    encryption: "EncryptionOutputs"
+    alerts: "AlertsOutputs"
+    network: "NetworkOutputs"
+    cluster: "ClusterOutputs"
+
+
+Target = LocalTarget | AwsAccount

@@ -5,7 +5,6 @@ whole network (PLC, PDS and AppView), so that a stack needs no account anywhere.
 """
 
 from components.base import Component
-from components.bluesky import local
 from components.bluesky.ports import Account, BlueskyArgs, BlueskyOutputs
 
 __all__ = ["Account", "Bluesky", "BlueskyArgs", "BlueskyOutputs"]
@@ -13,4 +12,4 @@ __all__ = ["Account", "Bluesky", "BlueskyArgs", "BlueskyOutputs"]
 
 class Bluesky(Component[BlueskyArgs, BlueskyOutputs]):
     token = "etcetera:social:Bluesky"  # noqa: S105
-    backends = {"local": local.build}  # noqa: RUF012
+    targets = ("local", "aws")

@@ -1,7 +1,6 @@
 """The CDN: a cache before the edge, which answers what is the same for everybody."""
 
 from components.base import Component
-from components.cdn import local
 from components.cdn.ports import CdnArgs, CdnOutputs
 
 __all__ = ["Cdn", "CdnArgs", "CdnOutputs"]
@@ -9,4 +8,4 @@ __all__ = ["Cdn", "CdnArgs", "CdnOutputs"]
 
 class Cdn(Component[CdnArgs, CdnOutputs]):
     token = "etcetera:edge:Cdn"  # noqa: S105
-    backends = {"local": local.build}  # noqa: RUF012
+    targets = ("local", "aws")

@@ -1,7 +1,6 @@
 """The edge: what people's browsers reach; it passes requests on to the app."""
 
 from components.base import Component
-from components.edge import local
 from components.edge.ports import EdgeArgs, EdgeOutputs
 
 __all__ = ["Edge", "EdgeArgs", "EdgeOutputs"]
@@ -9,4 +8,4 @@ __all__ = ["Edge", "EdgeArgs", "EdgeOutputs"]
 
 class Edge(Component[EdgeArgs, EdgeOutputs]):
     token = "etcetera:edge:Edge"  # noqa: S105
-    backends = {"local": local.build}  # noqa: RUF012
+    targets = ("local", "aws")

@@ -1,7 +1,6 @@
 """Monitoring: watches all other parts of a stack and tells whether it reaches its objectives."""
 
 from components.base import Component
-from components.monitoring import local
 from components.monitoring.ports import MonitoringArgs, MonitoringOutputs
 
 __all__ = ["Monitoring", "MonitoringArgs", "MonitoringOutputs"]
@@ -9,4 +8,4 @@ __all__ = ["Monitoring", "MonitoringArgs", "MonitoringOutputs"]
 
 class Monitoring(Component[MonitoringArgs, MonitoringOutputs]):
     token = "etcetera:monitoring:Monitoring"  # noqa: S105
-    backends = {"local": local.build}  # noqa: RUF012
+    targets = ("local", "aws")

@@ -1,7 +1,6 @@
 """PostgreSQL: one database with a role of its own that owns it and is no superuser."""
 
 from components.base import Component
-from components.postgres import local
 from components.postgres.ports import PostgresArgs, PostgresOutputs
 
 __all__ = ["Postgres", "PostgresArgs", "PostgresOutputs"]
@@ -9,4 +8,4 @@ __all__ = ["Postgres", "PostgresArgs", "PostgresOutputs"]
 
 class Postgres(Component[PostgresArgs, PostgresOutputs]):
     token = "etcetera:data:Postgres"  # noqa: S105
-    backends = {"local": local.build}  # noqa: RUF012
+    targets = ("local", "aws")

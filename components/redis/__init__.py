@@ -4,7 +4,6 @@ One server, or from phase 2 on a cluster.
 """
 
 from components.base import Component
-from components.redis import local
 from components.redis.ports import RedisArgs, RedisOutputs
 
 __all__ = ["Redis", "RedisArgs", "RedisOutputs"]
@@ -12,4 +11,4 @@ __all__ = ["Redis", "RedisArgs", "RedisOutputs"]
 
 class Redis(Component[RedisArgs, RedisOutputs]):
     token = "etcetera:data:Redis"  # noqa: S105
-    backends = {"local": local.build}  # noqa: RUF012
+    targets = ("local", "aws")

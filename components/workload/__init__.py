@@ -1,7 +1,6 @@
 """The app: its migrations, the website and API, the reader of mentions, and the workers."""
 
 from components.base import Component
-from components.workload import local
 from components.workload.ports import WorkloadArgs, WorkloadOutputs
 
 __all__ = ["Workload", "WorkloadArgs", "WorkloadOutputs"]
@@ -9,4 +8,4 @@ __all__ = ["Workload", "WorkloadArgs", "WorkloadOutputs"]
 
 class Workload(Component[WorkloadArgs, WorkloadOutputs]):
     token = "etcetera:app:Workload"  # noqa: S105
-    backends = {"local": local.build}  # noqa: RUF012
+    targets = ("local", "aws")

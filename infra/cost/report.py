@@ -1,15 +1,15 @@
 """The `cost` output of a stack, schema `cost/v1`: what the stack costs a month, and why.
 
-    schema, phase, basis       `basis` is "deployed", or "equivalent": what a local stack would cost
-    currency, hours, pricebook {region, asOf, stale: [item]}
-    total                      {list, effective}: all on demand, and as it is bought
-    budget                     {limit, headroomPct, fits, fitsOnDemand}
-    perUser                    {users, effective, target}
-    byComponent                effective by component
-    lines                      one per cost line, see `_line`
-    choices                    what buying otherwise than on demand gives up
-    delta                      against the phase before: {fromPhase, effective, drivers}
-    sensitivity                the total if everything were bought in one way
+schema, phase, basis       `basis` is "deployed", or "equivalent": what a local stack would cost
+currency, hours, pricebook {region, asOf, stale: [item]}
+total                      {list, effective}: all on demand, and as it is bought
+budget                     {limit, headroomPct, fits, fitsOnDemand}
+perUser                    {users, effective, target}
+byComponent                effective by component
+lines                      one per cost line, see `_line`
+choices                    what buying otherwise than on demand gives up
+delta                      against the phase before: {fromPhase, effective, drivers}
+sensitivity                the total if everything were bought in one way
 """
 
 from collections import defaultdict

@@ -187,7 +187,7 @@ def test_an_external_server_deploys_nothing(case: str, target: Target) -> None:
 def test_a_target_without_a_backend_is_refused_by_name(
     target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Edge, "backends", {"moon": lambda *_: None})
+    monkeypatch.setattr(Edge, "targets", ("moon",))
 
     def declare() -> None:
         Edge("edge", EdgeArgs(upstream="127.0.0.1:1"), target)

@@ -1,0 +1,55 @@
+"""Alarms of CloudWatch. Each component declares those of its own parts."""
+
+from collections.abc import Mapping
+
+import pulumi
+import pulumi_aws as aws
+
+from components.target import AwsTarget
+
+GLOBAL_REGION = "us-east-1"  # where CloudFront and Route 53 have their metrics
+
+
+def alarm(
+    name: str,
+    target: AwsTarget,
+    component: str,
+    *,
+    why: str,
+    namespace: str,
+    metric: str,
+    dimensions: Mapping[str, pulumi.Input[str]],
+    above: float | None = None,
+    below: float | None = None,
+    statistic: str = "Average",
+    minutes: int = 5,
+    periods: int = 3,
+    missing: str = "missing",
+    everywhere: bool = False,
+    opts: pulumi.ResourceOptions,
+) -> aws.cloudwatch.MetricAlarm:
+    """Tells the stack's topic when a metric is `above` or `below` a limit for `periods` times
+    `minutes`. `why` says what is wrong then and what to do. `everywhere`: a metric of the global
+    services."""
+    limit = above if above is not None else below
+    if limit is None:
+        raise ValueError(f"{name} needs a limit: above or below")
+    topic = target.alerts.global_topic_arn if everywhere else target.alerts.topic_arn
+    return aws.cloudwatch.MetricAlarm(
+        name,
+        alarm_description=why,
+        namespace=namespace,
+        metric_name=metric,
+        dimensions=dict(dimensions),
+        statistic=statistic,
+        comparison_operator="GreaterThanThreshold" if above is not None else "LessThanThreshold",
+        threshold=limit,
+        period=60 * minutes,
+        evaluation_periods=periods,
+        treat_missing_data=missing,
+        alarm_actions=[topic],
+        ok_actions=[topic],
+        region=GLOBAL_REGION if everywhere else None,
+        tags=target.tags(component, name),
+        opts=opts,
+    )
