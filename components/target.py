@@ -12,6 +12,7 @@ from infra.aws_sizes import AwsSize
 if TYPE_CHECKING:  # they take a target themselves
     from components.alerts.ports import AlertsOutputs
     from components.cluster.ports import ClusterOutputs
+    from components.dns.ports import DnsOutputs
     from components.encryption.ports import EncryptionOutputs
     from components.network.ports import NetworkOutputs
 
@@ -112,6 +113,7 @@ class AwsTarget(AwsAccount):
 
     encryption: "EncryptionOutputs"
     alerts: "AlertsOutputs"
+    dns: "DnsOutputs"
     network: "NetworkOutputs"
     cluster: "ClusterOutputs"
 
