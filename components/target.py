@@ -71,9 +71,11 @@ class LocalTarget:
 class AwsAccount:
     """An account and region of AWS with nothing in it yet: where the foundations are laid.
 
-    `domain` is what people open; its zone is in the account's Route 53. `operator_cidrs` may reach
-    the cluster's API. `providers` manage what is declared here. `protect`: what cannot be made
-    again is guarded against deletion.
+    `domain` is what people open; its zone is in the account's Route 53, made by the stack unless
+    `hosted_zone_id` names one. `operator_cidrs` may reach the cluster's API. `alert_email` hears of
+    alarms and of spending beyond `budget` (US dollars a month). `image` is the app's, pulled with
+    `image_pull_secret` (a Docker config.json) where its registry wants a login. `protect`: what
+    cannot be made again is guarded against deletion. `providers` manage what is declared here.
     """
 
     stack: str
@@ -81,9 +83,14 @@ class AwsAccount:
     account_id: str
     region: str
     domain: str
+    hosted_zone_id: str | None
     owner: str
     environment: str
     operator_cidrs: tuple[str, ...]
+    alert_email: str
+    budget: int
+    image: str
+    image_pull_secret: pulumi.Output[str] | None
     size: AwsSize
     protect: bool
     providers: Sequence[pulumi.ProviderResource] = ()

@@ -10,6 +10,7 @@ from components.edge import Edge, EdgeArgs
 from components.monitoring import Monitoring, MonitoringArgs
 from components.postgres import Postgres, PostgresArgs
 from components.redis import Redis, RedisArgs
+from components.target import Target
 from components.workload import Workload, WorkloadArgs
 from infra.phases import Objectives
 from infra.preflight import PreflightError, check
@@ -17,17 +18,19 @@ from infra.stack import ConfigError, Stack
 
 try:
     stack = Stack.current()
-    check(
-        stack.target,
-        replicas=stack.phase.postgres.replicas > 0,
-        cdn=stack.phase.cdn is not None,
-    )
+    config, phase, on_aws = stack.config, stack.phase, stack.config.target == "aws"
+    target: Target
+    if on_aws:
+        from infra import foundations  # the libraries of AWS are for stacks on AWS
+
+        target = foundations.lay(stack.account)
+    else:
+        target = stack.local
+        check(target, replicas=phase.postgres.replicas > 0, cdn=phase.cdn is not None)
 except (ConfigError, PreflightError) as error:
     raise pulumi.RunError(str(error)) from None
 
 UNLIMITED = (10**9, 10**9)
-
-config, phase, target = stack.config, stack.phase, stack.target
 
 bluesky = Bluesky(
     "bluesky",
@@ -72,17 +75,20 @@ app = Workload(
     target,
 )
 
-edge = Edge("edge", EdgeArgs(app.outputs.upstream, behind_cdn=phase.cdn is not None), target)
+# On AWS the CDN also ends TLS and hides the machines, so it is there from the start.
+with_cdn = phase.cdn is not None or on_aws
 
-cdn = Cdn("cdn", CdnArgs(phase.cdn, origin=edge.outputs.address), target) if phase.cdn else None
+edge = Edge("edge", EdgeArgs(app.outputs.upstream, behind_cdn=with_cdn), target)
+
+cdn = Cdn("cdn", CdnArgs(phase.cdn, origin=edge.outputs.address), target) if with_cdn else None
 
 web_url = cdn.outputs.url if cdn else edge.outputs.url
 metrics = {**app.outputs.metrics, **database.outputs.metrics}
 if cdn:
     metrics["cdn"] = cdn.outputs.metrics
 
-# A phase that has something to reach is watched.
-if phase.objectives != Objectives():
+# A phase that has something to reach is watched, and so is everything that costs money.
+if phase.objectives != Objectives() or on_aws:
     monitor = Monitoring(
         "monitor",
         MonitoringArgs(

@@ -11,13 +11,15 @@ from pulumi.runtime.config import CONFIG
 from pydantic import SecretStr
 
 from components.bluesky import Account
-from components.target import Binaries, LocalTarget, Target
+from components.target import AwsAccount, Binaries, LocalTarget
 from infra.config import ConfigError, StackConfig
+from infra.config.sizing import aws_size
 from infra.phases import PHASES, Phase, WorkloadSize
 
 __all__ = ["ConfigError", "Stack"]
 
 REPOSITORY = Path(__file__).parents[1]
+FIRST_PROTECTED_PHASE = 1  # phase 0 is for trying things out
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,18 @@ class Stack:
         return replace(size, workers=self.config.workers, scaling=None)
 
     @cached_property
-    def target(self) -> Target:
+    def local(self) -> LocalTarget:
+        """Where a stack of target local runs.
+
+        Raises:
+            ConfigError: it runs elsewhere.
+        """
+        if self.config.target != "local":
+            raise ConfigError(
+                f"stack {self.name} runs on {self.config.target}, which needs the Pulumi CLI: "
+                "https://www.pulumi.com/docs/install/. Without it there is "
+                f"`scripts/pulumi preview --stack {self.name}`."
+            )
         return LocalTarget(
             root=self.config.data_dir or REPOSITORY / ".local" / self.name,
             port_base=self.config.port_base or 8000 + 100 * self.config.phase,
@@ -65,8 +78,32 @@ class Stack:
         )
 
     @property
+    def account(self) -> AwsAccount:
+        """Where a stack of target aws runs."""
+        config = self.config
+        return AwsAccount(
+            stack=self.name,
+            phase=config.phase,
+            account_id=_demanded(config.account_id),
+            region=config.region,
+            domain=_demanded(config.domain),
+            hosted_zone_id=config.hosted_zone_id,
+            owner=config.owner,
+            environment=config.environment,
+            operator_cidrs=config.operator_cidrs,
+            alert_email=_demanded(config.alert_email),
+            budget=self.phase.budget,
+            image=_demanded(config.image),
+            image_pull_secret=_secret(config.image_pull_secret),
+            size=aws_size(config),
+            protect=config.phase >= FIRST_PROTECTED_PHASE,
+        )
+
+    @property
     def public_url(self) -> str:
-        return self.config.public_url or f"http://localhost:{self.target.port('public')}"
+        if self.config.target == "aws":
+            return f"https://{self.config.domain}"
+        return self.config.public_url or f"http://localhost:{self.local.port('public')}"
 
     @property
     def database_url(self) -> pulumi.Output[str] | None:
@@ -91,6 +128,12 @@ class Stack:
             return None
         couriers = _secret(config.bluesky_couriers) or "[]"
         return Account(config.bluesky_url, config.bluesky_handle, password, couriers)
+
+
+def _demanded(value: str | None) -> str:
+    if value is None:
+        raise AssertionError("the configuration demands it")
+    return value
 
 
 def _here(url: str) -> bool:

@@ -87,7 +87,7 @@ def up(stack_name: str, yes: bool, skip_preview: bool, timings: bool, as_json: b
     with report.live(screen) as progress:
         monitor = deploy.UpMonitor(progress.started, progress.ended)
         _run(monitor, stack_name, preview=False)
-        root = _stack(stack_name).target.root
+        root = _stack(stack_name).local.root
         deploy.remove(root, deploy.undeclared(root, monitor), progress.started, progress.ended)
         timeline = monitor.timeline()
     report.outputs(screen, monitor.outputs)
@@ -103,7 +103,7 @@ def up(stack_name: str, yes: bool, skip_preview: bool, timings: bool, as_json: b
 @click.option("-y", "--yes", is_flag=True, help="Accepted for the CLI's sake.")
 @explained
 def refresh(stack_name: str, yes: bool) -> None:  # noqa: ARG001
-    root = _stack(stack_name).target.root
+    root = _stack(stack_name).local.root
     report.drift(
         screen,
         {
@@ -118,7 +118,7 @@ def refresh(stack_name: str, yes: bool) -> None:  # noqa: ARG001
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @explained
 def destroy(stack_name: str, yes: bool) -> None:
-    root = _stack(stack_name).target.root
+    root = _stack(stack_name).local.root
     entries = list(reversed(operations.entries(root)))
     if entries:
         report.plan(
@@ -165,7 +165,7 @@ def stack_output(stack_name: str, name: str | None, as_json: bool, show_secrets:
 @explained
 def stack_ls(as_json: bool) -> None:
     rows = [
-        {"name": name, "resourceCount": len(operations.entries(_stack(name).target.root))}
+        {"name": name, "resourceCount": len(operations.entries(_stack(name).local.root))}
         for name in stackfile.names()
     ]
     if as_json:
@@ -193,7 +193,7 @@ def stack_init(name: str) -> None:
 @explained
 def stack_rm(name: str, yes: bool) -> None:
     file = StackFile.open(name)
-    if operations.entries(_stack(name).target.root):
+    if operations.entries(_stack(name).local.root):
         raise LocalError(f"stack {name} still has resources; run: scripts/pulumi destroy -s {name}")
     if not yes:
         _confirm(f"This removes {file.path.name}. Do you want to go on?")
@@ -251,7 +251,7 @@ def _plan(stack_name: str) -> list[deploy.Step]:
     monitor = deploy.PreviewMonitor()
     with screen.status("previewing"):
         _run(monitor, stack_name, preview=True)
-    root = _stack(stack_name).target.root
+    root = _stack(stack_name).local.root
     removed = [
         deploy.Step("delete", entry.type, entry.name) for entry in deploy.undeclared(root, monitor)
     ]

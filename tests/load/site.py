@@ -44,7 +44,7 @@ class Site:
         outputs = monitor.outputs.values
         if not isinstance(outputs.get("database_url"), str):
             raise ConfigError(f"stack {name} is not up; run: scripts/up {name}")
-        return cls(name, stack.target.root, outputs)
+        return cls(name, stack.local.root, outputs)
 
     @property
     def database_url(self) -> str:
