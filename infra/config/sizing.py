@@ -1,13 +1,24 @@
 """The sizes of a stack on AWS: those of its phase, with what the stack file chooses otherwise."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from infra.aws_sizes import AWS_SIZES, AwsCluster, AwsMachines, AwsPostgres, AwsSize
+from infra.aws_sizes import (
+    AWS_SIZES,
+    AwsCluster,
+    AwsMachines,
+    AwsNetwork,
+    AwsPostgres,
+    AwsRedis,
+    AwsSize,
+)
 from infra.cost.book import Purchase
 
 if TYPE_CHECKING:
     from infra.config.stack import StackConfig
+
+
+Size = TypeVar("Size", AwsNetwork, AwsCluster, AwsPostgres, AwsRedis)
 
 
 def aws_size(config: "StackConfig") -> AwsSize:
@@ -70,6 +81,6 @@ def _purchase(default: Purchase, config: "StackConfig") -> Purchase:
     return default
 
 
-def _chosen(size: Any, **choices: Any) -> Any:
+def _chosen(size: Size, **choices: Any) -> Size:
     """The size with those choices that were made."""
     return replace(size, **{key: value for key, value in choices.items() if value is not None})

@@ -9,6 +9,8 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 from ruamel.yaml import YAML
 
+from infra.cost.regions import Region
+
 HOURS_PER_MONTH = 730
 STALE_AFTER = timedelta(days=180)
 DEFAULT = Path(__file__).parent / "pricebook.yaml"
@@ -61,6 +63,16 @@ class Price(BaseModel):
             raise ValueError(f"has no {purchase} price")
         return value * HOURS_PER_MONTH if self.unit == "hour" else value
 
+    def at(self, region: Region) -> Self:
+        """At a region's level; what is derived in it is no longer a price that was read."""
+        scaled = {
+            field: amount * region.level
+            for field in ("value", "spot", "committed")
+            if (amount := getattr(self, field)) is not None
+        }
+        source = f"{self.source}, x{region.level:g} ({region.source})"
+        return self.model_copy(update={**scaled, "source": source, "evidence": "derived"})
+
 
 class PriceBook(BaseModel):
     """Prices of one region by item, such as `ec2.t4g.small`."""
@@ -84,6 +96,13 @@ class PriceBook(BaseModel):
             raise UnpricedError(
                 f"{item} has no price: add it to {DEFAULT.name} with its source and date"
             ) from None
+
+    def at(self, region: Region, name: str) -> Self:
+        """The same prices at the level of another region: an estimate, as its prices say."""
+        if region.level == 1:
+            return self.model_copy(update={"region": name})
+        prices = {item: price.at(region) for item, price in self.prices.items()}
+        return self.model_copy(update={"region": name, "prices": prices})
 
     @cached_property
     def as_of(self) -> date:
