@@ -38,4 +38,4 @@ def build(name: str, args: DnsArgs, target: AwsAccount, opts: pulumi.ResourceOpt
         records=[f'0 issue "{authority}"' for authority in AUTHORITIES],
         opts=opts,
     )
-    return DnsOutputs(zone_id=zone.zone_id, name_servers=zone.name_servers)
+    return DnsOutputs(zone_id=zone.zone_id, name_servers=zone.name_servers.apply(list))

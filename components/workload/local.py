@@ -7,6 +7,14 @@ from pathlib import Path
 import pulumi
 
 from components.target import LocalTarget
+from components.workload.environment import (
+    STOP_SECONDS,
+    WEB_STOP_SECONDS,
+    WORKER_STOP_SECONDS,
+    Environment,
+    Environments,
+    Keys,
+)
 from components.workload.ports import WorkloadArgs, WorkloadOutputs
 from infra.local.resources import (
     HttpProbe,
@@ -35,38 +43,15 @@ def build(
     root = str(target.root)
     secret_key = Secret(f"{name}-secret-key", root=root, opts=opts)
     operator_password = Secret(f"{name}-operator-password", root=root, opts=opts)
-    # What a process is given is also what it waits for.
-    base: dict[str, pulumi.Input[str]] = {
-        "PHASE": str(args.phase.number),
-        "DATABASE_URL": args.database.url,
-        "REPLICA_URLS": args.database.replica_urls.apply(",".join),
-        "PUBLIC_URL": args.public_url,
-        "SECRET_KEY": secret_key.value,
-    }
-    common = base | {"OPERATOR": args.operator, "BLUESKY_HANDLE": args.bluesky.handle}
-    if args.redis is not None:
-        common["REDIS_URL"] = args.redis.url
-    # Only what talks to Bluesky gets the account's password.
-    bot = common | {
-        "BLUESKY_PASSWORD": args.bluesky.password,
-        "BLUESKY_COURIERS": args.bluesky.couriers,
-        "BLUESKY_INGEST": args.ingest,
-        "BLUESKY_POLL_SECONDS": "0.5",
-    }
-    budget: dict[str, pulumi.Input[str]] = {}
-    if args.write_points is not None:
-        hour, day = args.write_points
-        budget = {
-            "BLUESKY_WRITE_POINTS_HOUR": str(hour),
-            "BLUESKY_WRITE_POINTS_DAY": str(day),
-        }
-    bot |= budget
+    environments = Environments(args, Keys(secret_key.value, operator_password.value))
+    # The network on this machine can be asked as often as one likes.
+    polling: Environment = {"BLUESKY_POLL_SECONDS": "0.5"}
 
     migrated = Task(
         f"{name}-migrations",
         root=root,
         command=app_command("migrate"),
-        environment=base,
+        environment=environments.migrate,
         triggers={"schema": fingerprint(REPOSITORY / "app" / "migrations")},
         opts=opts,
     )
@@ -81,7 +66,7 @@ def build(
         process_name: str,
         role: str,
         port: int,
-        environment: dict[str, pulumi.Input[str]],
+        environment: Environment,
         stop_seconds: int,
         pool: Pool | None = None,
     ) -> Process:
@@ -110,31 +95,21 @@ def build(
         "web",
         "web",
         web_port,
-        common
-        | budget
+        environments.web
         | {
             "PORT": str(web_port),
             "TRUSTED_PROXIES": "1",
             "WEB_WORKERS": str(args.size.web_processes),
-            "WEB_THREADS": str(args.size.web_threads),
-            "DATABASE_POOL": str(args.size.web_pool),
             "PROMETHEUS_MULTIPROC_DIR": "{folder}/metrics",
-            "OPERATOR_PASSWORD": operator_password.value,
         },
-        # More than gunicorn's own patience with requests under way (20 s).
-        stop_seconds=25,
+        stop_seconds=WEB_STOP_SECONDS,
     )
     process(
         "ingest",
         "ingest",
         target.port("ingest"),
-        bot
-        | {
-            "BLUESKY_URL": args.bluesky.url,
-            "METRICS_PORT": str(target.port("ingest")),
-            "DATABASE_POOL": str(args.size.ingest_pool),
-        },
-        stop_seconds=10,
+        environments.ingest | polling | {"METRICS_PORT": str(target.port("ingest"))},
+        stop_seconds=STOP_SECONDS,
     )
     for number in range(1, args.size.most_workers + 1):
         worker = f"worker-{number}"
@@ -142,17 +117,8 @@ def build(
             worker,
             "worker",
             target.port(worker),
-            bot
-            | {
-                # Effects need no Bluesky, and replies wait for it by themselves.
-                "BLUESKY_URL": args.bluesky.address,
-                "METRICS_PORT": str(target.port(worker)),
-                "WORKER_THREADS": str(args.size.worker_threads),
-                "REPLY_THREADS": str(args.size.reply_threads),
-                "DATABASE_POOL": str(args.size.worker_pool),
-            },
-            # A worker finishes the job it holds; its lease is 30 s.
-            stop_seconds=30,
+            environments.worker | polling | {"METRICS_PORT": str(target.port(worker))},
+            stop_seconds=WORKER_STOP_SECONDS,
             pool=_place(args.size, number),
         )
     if scaling := args.size.scaling:
@@ -160,20 +126,12 @@ def build(
             "autoscaler",
             "autoscaler",
             target.port("autoscaler"),
-            base
-            | budget
+            environments.autoscaler(scaling)
             | {
                 "METRICS_PORT": str(target.port("autoscaler")),
-                "DATABASE_POOL": str(scaling.pool),
-                "AUTOSCALER_LEAST": str(args.size.workers),
-                "AUTOSCALER_MOST": str(scaling.maximum),
-                "AUTOSCALER_OLDEST_SECONDS": str(scaling.oldest_seconds),
-                "AUTOSCALER_JOBS_PER_WORKER": str(scaling.jobs_per_worker),
-                "AUTOSCALER_CALM_SECONDS": str(scaling.calm_seconds),
-                "AUTOSCALER_ACCOUNTS": str(args.size.bot_accounts),
                 "AUTOSCALER_SIZE_FILE": str(pool_size_file(target.root, POOL)),
             },
-            stop_seconds=10,
+            stop_seconds=STOP_SECONDS,
         )
 
     return WorkloadOutputs(
