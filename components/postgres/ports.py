@@ -29,13 +29,21 @@ class PostgresOutputs:
     `url` is the writer: it leads to the primary, whichever server that is. `reader_url` leads to a
     replica, or to the primary while there is none. `replica_urls` are the servers one by one, for
     clients that measure how far each is behind; any of them may be the primary at the moment.
-    `metrics` are addresses of Prometheus metrics by name, and no secret.
+    `metrics` are addresses of Prometheus metrics by name, and no secret. `provision` is the
+    environment of `python -m app provision`, which makes the database and its owner; empty where
+    that is done already.
     """
 
     url: pulumi.Output[str]
     reader_url: pulumi.Output[str]
     replica_urls: pulumi.Output[list[str]]
     metrics: Mapping[str, pulumi.Output[str]] = field(default_factory=dict)
+    provision: Mapping[str, pulumi.Output[str]] = field(default_factory=dict)
+
+    @property
+    def admin_url(self) -> pulumi.Output[str] | None:
+        """Of who may create databases and roles, while there is something to provision."""
+        return self.provision.get("ADMIN_URL")
 
 
 @dataclass(frozen=True)
