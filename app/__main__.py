@@ -53,6 +53,15 @@ def migrate(context: click.Context) -> None:
 
 
 @main.command()
+def provision() -> None:
+    """Make the database and its owner. Safe to run again; the only role with an administrator's
+    rights, and with variables of its own: ADMIN_URL, DATABASE, OWNER and OWNER_PASSWORD."""
+    from app.db import provision as database
+
+    database.from_env(os.environ)
+
+
+@main.command()
 @click.option("--reload", is_flag=True, help="Restart when code or a template changes.")
 @click.option("--debug", is_flag=True, help="Show tracebacks in the browser. Never in public.")
 @click.pass_context

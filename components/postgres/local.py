@@ -28,13 +28,14 @@ def build(
     owner = Secret(f"{name}-password", root=str(target.root), opts=opts)
     run = cluster.run if args.size.replicas else server.run
     servers = run(name, args, admin.value, target, opts)
+    hosts = address.here(servers.ports)
     provisioned = Task(
         f"{name}-database",
         root=str(target.root),
-        command=[str(Path(sys.prefix) / "bin" / "python"), "-m", "components.postgres.provision"],
+        command=[str(Path(sys.prefix) / "bin" / "python"), "-m", "app", "provision"],
         environment={
             "ADMIN_URL": admin.value.apply(
-                lambda password: address.writer("postgres", password, servers.ports, "postgres")
+                lambda password: address.writer("postgres", password, hosts, "postgres")
             ),
             "DATABASE": args.database,
             "OWNER": args.database,
@@ -50,7 +51,7 @@ def build(
         """What may be told once the servers can be used."""
         return pulumi.Output.secret(
             pulumi.Output.all(ready, owner.value).apply(
-                lambda found: describe(args.database, found[1], servers.ports, args.database)
+                lambda found: describe(args.database, found[1], hosts, args.database)
             )
         )
 
