@@ -1,18 +1,19 @@
 """Alarms of CloudWatch. Each component declares those of its own parts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pulumi
 import pulumi_aws as aws
 
-from components.target import AwsTarget
+from components.alerts.ports import AlertsOutputs
+from components.target import AwsAccount, AwsTarget
 
 GLOBAL_REGION = "us-east-1"  # where CloudFront and Route 53 have their metrics
 
 
 def alarm(
     name: str,
-    target: AwsTarget,
+    target: AwsAccount,
     component: str,
     *,
     why: str,
@@ -26,15 +27,22 @@ def alarm(
     periods: int = 3,
     missing: str = "missing",
     everywhere: bool = False,
+    actions: Sequence[str] = (),
+    alerts: AlertsOutputs | None = None,
     opts: pulumi.ResourceOptions,
 ) -> aws.cloudwatch.MetricAlarm:
     """Tells the stack's topic when a metric is `above` or `below` a limit for `periods` times
     `minutes`. `why` says what is wrong then and what to do. `everywhere`: a metric of the global
-    services."""
+    services. `actions` are taken beside telling. `alerts` is for foundations, which are laid before
+    the target knows them."""
     limit = above if above is not None else below
     if limit is None:
         raise ValueError(f"{name} needs a limit: above or below")
-    topic = target.alerts.global_topic_arn if everywhere else target.alerts.topic_arn
+    if alerts is None:
+        if not isinstance(target, AwsTarget):
+            raise TypeError(f"{name} needs the alerts: {target.stack} has no foundations yet")
+        alerts = target.alerts
+    topic = alerts.global_topic_arn if everywhere else alerts.topic_arn
     return aws.cloudwatch.MetricAlarm(
         name,
         alarm_description=why,
@@ -47,7 +55,7 @@ def alarm(
         period=60 * minutes,
         evaluation_periods=periods,
         treat_missing_data=missing,
-        alarm_actions=[topic],
+        alarm_actions=[topic, *actions],
         ok_actions=[topic],
         region=GLOBAL_REGION if everywhere else None,
         tags=target.tags(component, name),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic.alias_generators import to_camel
 
+from infra import addresses
 from infra.aws_sizes import AWS_SIZES
 from infra.config.aws import REQUIRED, AwsKeys
 from infra.config.local import LocalKeys
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
 
 Problem = tuple[str, str]
 
-# What the cluster gives its pods and services.
-CLUSTER_NETWORKS = {"pods": IPv4Network("10.42.0.0/16"), "services": IPv4Network("10.43.0.0/16")}
-LEAST_PREFIX, MOST_PREFIX = 20, 16
 FIRST_EKS_PHASE = 2
 # The key of a type or class, and the items of the price book that it must be among.
 PRICED = {
@@ -94,14 +92,9 @@ def _region(config: "StackConfig") -> Iterator[Problem]:
 def _network(config: "StackConfig") -> Iterator[Problem]:
     if config.vpc_cidr is None:
         return
+    for reason in addresses.refusals(config.vpc_cidr):
+        yield "vpc_cidr", reason
     own = IPv4Network(config.vpc_cidr)
-    if not own.is_private:
-        yield "vpc_cidr", f"{own} is not private"
-    if not MOST_PREFIX <= own.prefixlen <= LEAST_PREFIX:
-        yield "vpc_cidr", f"{own} is not between /{MOST_PREFIX} and /{LEAST_PREFIX}"
-    for use, network in CLUSTER_NETWORKS.items():
-        if own.overlaps(network):
-            yield "vpc_cidr", f"{own} overlaps {network}, which the cluster gives its {use}"
     for given in config.operator_cidrs:
         if own.overlaps(IPv4Network(given)):
             yield "operator_cidrs", f"{given} overlaps the stack's own network {own}"
