@@ -1,6 +1,6 @@
 """What the cluster backend takes and gives."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,7 +27,9 @@ class ClusterOutputs:
 
     `address` is what the name of the origin points to, `address_kind` the kind of its DNS record:
     an IPv4 address (k3s) or a host name (EKS). `node_security_group_id` is that of all machines,
-    `machines` their instance ids or group names for dashboards.
+    `machines` their instance ids or group names for dashboards. `node_role_name` is the role of all
+    machines, to which a component adds what its pods need of AWS. `addons` are there before objects
+    of the kinds that they bring are declared.
     """
 
     kubeconfig: pulumi.Output[str]
@@ -36,3 +38,5 @@ class ClusterOutputs:
     address_kind: Literal["A", "CNAME"]
     node_security_group_id: pulumi.Output[str]
     machines: Mapping[str, pulumi.Output[str]]
+    node_role_name: pulumi.Output[str]
+    addons: Sequence[pulumi.Resource] = ()
