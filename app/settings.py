@@ -38,6 +38,8 @@ FIXES = {
     "secret_key": "set at least 32 random characters, e.g. from `openssl rand -hex 32`",
     "operator_password": "set 16 characters, or leave it out for no "  # pragma: allowlist secret
     "operator's pages",
+    "origin_secret": "set 32 characters that the CDN sends as "  # pragma: allowlist secret
+    "X-Origin-Secret, or leave it out to answer everybody",
     "bluesky_url": "set the account's server, such as https://bsky.social",
     "bluesky_handle": "set the bot's handle without @, such as etcetera.exchange",
     "bluesky_password": "set an app password of the bot's account",
@@ -148,6 +150,7 @@ class Settings(BaseModel):
     public_url: WebUrl
     secret_key: Annotated[SecretStr, Field(min_length=32)]
     operator_password: Annotated[SecretStr, Field(min_length=16)] | None = None
+    origin_secret: Annotated[SecretStr, Field(min_length=32)] | None = None
 
     bluesky_url: WebUrl | None = None
     bluesky_handle: Annotated[str, Field(pattern=HANDLE)] | None = None

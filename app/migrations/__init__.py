@@ -11,19 +11,20 @@ _one_at_a_time = Lock()  # Alembic keeps its context in module globals
 
 
 def migrate(database_url: str, revision: str = "head") -> None:
-    """Brings the database to `revision`; safe to call from several processes at once.
+    """Brings the database to `revision`; safe to call from several processes at once. One that a
+    later release has already brought further stays as it is.
 
     The upgrade is one PostgreSQL transaction under an advisory lock, so that one that is killed
     leaves nothing behind and the next call starts over.
     """
     with _one_at_a_time:
-        command.upgrade(_config(database_url), revision)
+        command.upgrade(_config(database_url, upgrade=True), revision)
 
 
 def downgrade(database_url: str, revision: str) -> None:
     """Goes back to `revision` (`base` for an empty database). Data of what is dropped is lost."""
     with _one_at_a_time:
-        command.downgrade(_config(database_url), revision)
+        command.downgrade(_config(database_url, upgrade=False), revision)
 
 
 def run_sql(revision_file: str, suffix: str = "") -> None:
@@ -34,8 +35,8 @@ def run_sql(revision_file: str, suffix: str = "") -> None:
     op.get_bind().connection.cursor().execute(text)
 
 
-def _config(database_url: str) -> Config:
+def _config(database_url: str, *, upgrade: bool) -> Config:
     config = Config()
     config.set_main_option("script_location", str(HERE).replace("%", "%%"))
-    config.attributes["database_url"] = database_url
+    config.attributes |= {"database_url": database_url, "upgrade": upgrade}
     return config

@@ -26,6 +26,7 @@ from app.web import (
     http,
     operator,
     ops,
+    origin,
     pages,
     pictures,
     problems,
@@ -56,6 +57,7 @@ def create_app(
         release=drawn.release(settings),
     )
     http.init_app(app, secure=settings.public_url.startswith("https:"))
+    origin.init_app(app, settings)
     limiter = throttle.init_app(app, settings)
     problems.init_app(app)
     for module in (pages, status, pictures, api, docs, ops, assets):
@@ -65,8 +67,8 @@ def create_app(
         throttle.against_guessing(limiter, operator.blueprint)
     _prepare_templates(app, settings)
     if settings.trusted_proxies:
-        count = settings.trusted_proxies
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=count)  # type: ignore[method-assign]
+        # Each proxy adds the address it was asked from; the last says how and as what.
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies, x_proto=1, x_host=1)  # type: ignore[method-assign]
     return app
 
 

@@ -6,6 +6,7 @@ from subprocess import Popen
 
 import psycopg
 import pytest
+from alembic.util import CommandError
 
 from app.db import Database
 from app.migrations import downgrade, migrate
@@ -33,6 +34,23 @@ def test_processes_migrating_at_once_wait_for_each_other(empty_database_url: str
     racers = [Popen([sys.executable, "-c", code], env={"URL": empty_database_url}) for _ in "123"]
     assert [racer.wait(60) for racer in racers] == [0, 0, 0]
     assert "users" in tables(empty_database_url)
+
+
+def test_a_release_that_is_rolled_back_leaves_a_later_schema_as_it_is(
+    empty_database_url: str,
+) -> None:
+    migrate(empty_database_url)
+    with psycopg.connect(empty_database_url) as conn:
+        conn.execute("CREATE TABLE tomorrow ()")
+        conn.execute("UPDATE alembic_version SET version_num = '9999'")
+    before = tables(empty_database_url)
+    migrate(empty_database_url)
+    assert tables(empty_database_url) == before
+    with psycopg.connect(empty_database_url) as conn:
+        assert conn.execute("SELECT version_num FROM alembic_version").fetchall() == [("9999",)]
+    # To go back from what it does not know would lose data, so that is refused.
+    with pytest.raises(CommandError, match="9999"):
+        downgrade(empty_database_url, "base")
 
 
 def test_a_failed_migration_leaves_nothing_behind(empty_database_url: str) -> None:
