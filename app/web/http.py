@@ -25,7 +25,7 @@ NOT_KEPT = "no-store"
 # For one person only, whatever stands between here and there.
 PRIVATE = "private, no-store"
 
-_CONTENT_SECURITY = "; ".join(
+CONTENT_SECURITY = "; ".join(
     (
         "default-src 'none'",
         "img-src 'self'",
@@ -68,7 +68,7 @@ def _finish(response: Response, *, secure: bool) -> None:
     headers["Referrer-Policy"] = "strict-origin-when-cross-origin"
     headers["Cross-Origin-Opener-Policy"] = "same-origin"
     headers["Permissions-Policy"] = "camera=(), geolocation=(), microphone=()"
-    headers.setdefault("Content-Security-Policy", _CONTENT_SECURITY)
+    headers.setdefault("Content-Security-Policy", CONTENT_SECURITY)
     if secure:
         headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
     if request.path.startswith(("/api/", "/openapi.json")):

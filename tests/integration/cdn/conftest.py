@@ -17,7 +17,6 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from components import nginx
-from components.cdn import CdnArgs
 from components.cdn.local import SCRIPT, configuration
 from infra.phases import CdnSize
 from tests.servers import NginxServer, free_port, nginx_server
@@ -180,9 +179,8 @@ def cdn_before(
     address: str, cache_mb: int = 16, files: Mapping[str, str] | None = None
 ) -> Iterator[Cdn]:
     operations = free_port()
-    args = CdnArgs(CdnSize(cache_mb), address)
     with nginx_server(
-        lambda port: configuration(args, address, port, operations),
+        lambda port: configuration(CdnSize(cache_mb), address, port, operations),
         {
             "cdn.js": SCRIPT,
             "token": TOKEN,
