@@ -84,7 +84,7 @@ cdn = Cdn("cdn", CdnArgs(phase.cdn, origin=edge.outputs.address), target) if wit
 
 web_url = cdn.outputs.url if cdn else edge.outputs.url
 metrics = {**app.outputs.metrics, **database.outputs.metrics}
-if cdn:
+if cdn and cdn.outputs.metrics is not None:
     metrics["cdn"] = cdn.outputs.metrics
 
 # A phase that has something to reach is watched, and so is everything that costs money.
@@ -115,5 +115,6 @@ pulumi.export("replica_urls", database.outputs.replica_urls)
 pulumi.export("redis_url", redis.outputs.url if redis else pulumi.Output.secret(""))
 pulumi.export("purge_url", cdn.outputs.purge_url if cdn else "")
 pulumi.export("purge_token", cdn.outputs.purge_token if cdn else pulumi.Output.secret(""))
+pulumi.export("distribution_id", cdn.outputs.distribution_id if cdn else "")
 pulumi.export("endpoints", {**bluesky.outputs.endpoints, "metrics": metrics})
 pulumi.export("slo", {k: v for k, v in asdict(phase.objectives).items() if v is not None})

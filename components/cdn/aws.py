@@ -9,6 +9,7 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
+from app.web.origin import HEADER
 from components.alarms import alarm
 from components.cdn import bucket, policies
 from components.cdn.certificate import certificate
@@ -17,7 +18,6 @@ from components.cdn.ports import CdnArgs, CdnOutputs
 from components.target import AwsTarget
 
 VIEWER = (Path(__file__).parent / "viewer.js").read_text()
-SECRET_HEADER = "X-Origin-Secret"  # noqa: S105
 
 # North America and Europe; elsewhere people are served from there.
 PRICE_CLASS = "PriceClass_100"
@@ -193,7 +193,7 @@ def _app(args: CdnArgs, target: AwsTarget) -> aws.cloudfront.DistributionOriginA
         connection_timeout=CONNECT_SECONDS,
         custom_headers=[
             origin.DistributionOriginCustomHeaderArgs(
-                name=SECRET_HEADER, value=pulumi.Output.secret(args.origin_secret or "")
+                name=HEADER, value=pulumi.Output.secret(args.origin_secret or "")
             ),
             # What people opened; Host is the origin's own, which its certificate is for.
             origin.DistributionOriginCustomHeaderArgs(name="X-Forwarded-Host", value=target.domain),
