@@ -7,6 +7,7 @@ import pulumi_aws as aws
 
 from components.alerts.ports import AlertsOutputs
 from components.target import AwsAccount, AwsTarget
+from components.thresholds import Threshold
 
 GLOBAL_REGION = "us-east-1"  # where CloudFront and Route 53 have their metrics
 
@@ -61,3 +62,32 @@ def alarm(
         tags=target.tags(component, name),
         opts=opts,
     )
+
+
+def watch(
+    server: str,
+    target: AwsTarget,
+    component: str,
+    thresholds: Sequence[Threshold],
+    *,
+    namespace: str,
+    dimensions: Mapping[str, pulumi.Input[str]],
+    opts: pulumi.ResourceOptions,
+) -> None:
+    """One alarm for each threshold of one server."""
+    for limit in thresholds:
+        alarm(
+            f"{server}-{limit.name}",
+            target,
+            component,
+            why=limit.why,
+            namespace=namespace,
+            metric=limit.metric,
+            dimensions=dimensions,
+            above=limit.above,
+            below=limit.below,
+            statistic=limit.statistic,
+            minutes=limit.minutes,
+            periods=limit.periods,
+            opts=opts,
+        )

@@ -5,6 +5,7 @@ choose otherwise (`docs/configuration.md`), and the `cost` output then says what
 docs/decisions/0015-aws-topology.md.
 """
 
+import re
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -56,7 +57,10 @@ class AwsCluster:
 
 @dataclass(frozen=True)
 class AwsPostgres:
-    """RDS, or CloudNativePG on the cluster. Storage in GB grows by itself to `most_storage_gb`."""
+    """RDS, or CloudNativePG on the cluster. Storage in GB grows by itself to `most_storage_gb`.
+
+    `apply_immediately`: changes that restart a server do so at once, not in its weekly window.
+    """
 
     instance_class: str
     storage_gb: int
@@ -67,6 +71,7 @@ class AwsPostgres:
     purchase: Purchase = Purchase.ON_DEMAND
     multi_az: bool = False
     backup_days: int = 7
+    apply_immediately: bool = False
 
 
 @dataclass(frozen=True)
@@ -135,3 +140,22 @@ AWS_SIZES: dict[int, AwsSize] = {
         usage=AwsUsage(cdn_gb=120, cdn_million_requests=8, log_gb=8, origin_gb=30),
     ),
 }
+
+_MEMORY_GB = {"nano": 0.5, "micro": 1, "small": 2, "medium": 4}  # of t; larger ones double
+_LARGE_GB = {"t": 8, "m": 8, "c": 4, "r": 16}
+
+
+def memory_gb(type_: str) -> float:
+    """Of a machine or a class of database, such as t4g.small or db.m7g.xlarge.
+
+    Raises ValueError for a family or size that is not known here.
+    """
+    family, _, size = type_.removeprefix("db.").rpartition(".")
+    if size in _MEMORY_GB:
+        return _MEMORY_GB[size]
+    times = re.fullmatch(r"(?:(\d*)x)?large", size)
+    if times is None or family[:1] not in _LARGE_GB:
+        raise ValueError(f"the memory of {type_} is not known")
+    large = _LARGE_GB[family[0]]
+    # large, xlarge (twice as much), 2xlarge (four times) and so on
+    return large if size == "large" else large * 2 * int(times[1] or 1)

@@ -19,11 +19,7 @@ def build(
     name: str, args: PostgresArgs, target: LocalTarget, opts: pulumi.ResourceOptions
 ) -> PostgresOutputs:
     if args.external_url is not None:
-        return PostgresOutputs(
-            url=pulumi.Output.secret(args.external_url),
-            reader_url=pulumi.Output.secret(args.external_url),
-            replica_urls=pulumi.Output.secret([]),
-        )
+        return PostgresOutputs.elsewhere(args.external_url)
     admin = Secret(f"{name}-admin-password", root=str(target.root), opts=opts)
     owner = Secret(f"{name}-password", root=str(target.root), opts=opts)
     run = cluster.run if args.size.replicas else server.run

@@ -1,4 +1,4 @@
-"""What PostgreSQL is told wherever it runs on this machine.
+"""What PostgreSQL is told, wherever it runs.
 
 Numbers are in the units of `pg_settings`, so that what a server runs with can be compared.
 """
@@ -29,6 +29,8 @@ def of_any(size: PostgresSize) -> Parameters:
         "log_min_duration_statement": 1000,  # ms
         # A failing statement's text may hold what a person wrote; the app logs its own errors.
         "log_min_error_statement": "panic",
+        # So may the parameters of a slow one.
+        "log_parameter_max_length": 0,  # bytes
     }
 
 
@@ -46,4 +48,48 @@ def of_member(size: PostgresSize) -> Parameters:
         # seldom has to.
         "hot_standby_feedback": "on",
         "max_standby_streaming_delay": 1000,  # ms
+    }
+
+
+# Amazon RDS sizes memory and write-ahead log by the instance class and manages the rest itself.
+_LET_BY_RDS = (
+    "max_connections",
+    "password_encryption",
+    "max_slot_wal_keep_size",
+    "wal_sender_timeout",
+    "wal_receiver_timeout",
+    "hot_standby_feedback",
+    "max_standby_streaming_delay",
+    "timezone",
+    "log_min_duration_statement",
+    "log_min_error_statement",
+    "log_parameter_max_length",
+)
+# Administration and monitoring of RDS itself take connections, and it keeps five for emergencies.
+RDS_CONNECTIONS = 10
+
+
+def of_rds(size: PostgresSize) -> Parameters:
+    """For every server of RDS, primary and replicas alike: a replica refuses to start with fewer
+    connections than its primary has."""
+    given = of_member(size)
+    return {
+        **{name: given[name] for name in _LET_BY_RDS},
+        "max_connections": size.max_connections + RDS_CONNECTIONS,
+        # What wal_level = logical is called here.
+        "rds.logical_replication": 1,
+        "rds.force_ssl": 1,
+    }
+
+
+# CloudNativePG sets these itself, some of them to the same.
+_OF_CLOUDNATIVEPG = ("wal_level", "wal_log_hints", "log_timezone", "shared_buffers")
+
+
+def of_cloudnativepg(size: PostgresSize, memory_mb: int) -> Parameters:
+    """For a server in a pod with so much memory."""
+    given = of_member(size)
+    return {
+        **{name: value for name, value in given.items() if name not in _OF_CLOUDNATIVEPG},
+        "shared_buffers": memory_mb // 4 * _PAGES_PER_MB,
     }

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 import pulumi
 
@@ -39,6 +40,15 @@ class PostgresOutputs:
     replica_urls: pulumi.Output[list[str]]
     metrics: Mapping[str, pulumi.Output[str]] = field(default_factory=dict)
     provision: Mapping[str, pulumi.Output[str]] = field(default_factory=dict)
+
+    @classmethod
+    def elsewhere(cls, url: pulumi.Input[str]) -> Self:
+        """Of a database that no stack deploys."""
+        return cls(
+            url=pulumi.Output.secret(url),
+            reader_url=pulumi.Output.secret(url),
+            replica_urls=pulumi.Output.secret([]),
+        )
 
     @property
     def admin_url(self) -> pulumi.Output[str] | None:
