@@ -21,13 +21,7 @@ def build(
     name: str, args: BlueskyArgs, target: LocalTarget, opts: pulumi.ResourceOptions
 ) -> BlueskyOutputs:
     if args.account is not None:
-        return BlueskyOutputs(
-            url=pulumi.Output.from_input(args.account.url),
-            address=pulumi.Output.from_input(args.account.url),
-            handle=pulumi.Output.from_input(args.account.handle),
-            password=pulumi.Output.secret(args.account.password),
-            couriers=pulumi.Output.secret(args.account.couriers),
-        )
+        return BlueskyOutputs.of(args.account)
     # Not the stack's own database: this stands for the outside world, which does not fail with us.
     database = Postgres(
         "bluesky-postgres",

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Self
 
 import pulumi
 
@@ -46,3 +47,14 @@ class BlueskyOutputs:
     password: pulumi.Output[str]
     couriers: pulumi.Output[str]
     endpoints: Mapping[str, pulumi.Output[str]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, account: Account) -> Self:
+        """Of an account that no stack creates."""
+        return cls(
+            url=pulumi.Output.from_input(account.url),
+            address=pulumi.Output.from_input(account.url),
+            handle=pulumi.Output.from_input(account.handle),
+            password=pulumi.Output.secret(account.password),
+            couriers=pulumi.Output.secret(account.couriers),
+        )

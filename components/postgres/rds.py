@@ -14,7 +14,7 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_random as random
 
-from components import alarms
+from components import access, alarms, passwords
 from components.postgres import address, parameters, watched
 from components.postgres.cost import logs_of
 from components.postgres.ports import PostgresArgs, PostgresOutputs
@@ -69,8 +69,8 @@ def build(
 ) -> PostgresOutputs:
     size = target.size.postgres
     shared = _shared(name, args, target, opts)
-    admin_password = _password(f"{name}-admin-password", opts)
-    owner_password = _password(f"{name}-password", opts)
+    admin_password = passwords.generate(f"{name}-admin-password", 32, opts)
+    owner_password = passwords.generate(f"{name}-password", 32, opts)
     primary = _primary(shared, admin_password)
     replicas = [_replica(shared, primary, number) for number in range(1, size.replicas + 1)]
     _keep(shared, primary, admin_password)
@@ -163,7 +163,9 @@ def _shared(
             "max_allocated_storage": target.size.postgres.most_storage_gb,
             "storage_encrypted": True,
             "parameter_group_name": group.name,
-            "vpc_security_group_ids": [_security_group(name, target, opts).id],
+            "vpc_security_group_ids": [
+                access.from_nodes(name, target, COMPONENT, PORT, "PostgreSQL", opts).id
+            ],
             "publicly_accessible": False,
             "port": PORT,
             "ca_cert_identifier": AUTHORITY,
@@ -181,31 +183,6 @@ def _shared(
         monitored=attached,
         opts=opts,
     )
-
-
-def _security_group(
-    name: str, target: AwsTarget, opts: pulumi.ResourceOptions
-) -> aws.ec2.SecurityGroup:
-    """Only the cluster's machines get in; nothing gets out."""
-    group = aws.ec2.SecurityGroup(
-        f"{name}-access",
-        description="PostgreSQL, for the machines of the cluster",
-        vpc_id=target.network.vpc_id,
-        tags=target.tags(COMPONENT, f"{name}-access"),
-        opts=opts,
-    )
-    aws.vpc.SecurityGroupIngressRule(
-        f"{name}-from-nodes",
-        security_group_id=group.id,
-        referenced_security_group_id=target.cluster.node_security_group_id,
-        ip_protocol="tcp",
-        from_port=PORT,
-        to_port=PORT,
-        description="Pods of the cluster",
-        tags=target.tags(COMPONENT, f"{name}-from-nodes"),
-        opts=opts,
-    )
-    return group
 
 
 def _primary(shared: Shared, password: pulumi.Output[str]) -> aws.rds.Instance:
@@ -335,13 +312,6 @@ def _keep(shared: Shared, primary: aws.rds.Instance, password: pulumi.Output[str
             }
         ),
         opts=shared.opts,
-    )
-
-
-def _password(name: str, opts: pulumi.ResourceOptions) -> pulumi.Output[str]:
-    """Letters and digits alone, which need no quoting in a URL; 190 bits."""
-    return pulumi.Output.secret(
-        random.RandomPassword(name, length=32, special=False, opts=opts).result
     )
 
 
