@@ -13,14 +13,16 @@ from typing import Literal
 import pulumi
 from pulumi_kubernetes import apps, core, meta
 
+from components.cluster.ports import SPOT
 from components.target import AwsTarget
 from components.workload.environment import split
 
 NAMESPACE = "etcetera"
+KEDA_NAMESPACE = "keda"
 SERVICE_ACCOUNT = "app"
+WEB_PORT = 8000
 METRICS_PORT = 9100
 LISTEN = {"HOST": "0.0.0.0"}  # noqa: S104 - on the pod's own address, which is no public one
-SPOT = "etcetera.exchange/workers"  # label and taint of the machines that are there for workers
 USER = 10001  # as in the Dockerfile
 TEMPORARY = "/tmp"  # noqa: S108 - the only folder that pods can write to
 # How long a pod goes on serving after it was told to end: until nobody sends it requests any more.
@@ -259,7 +261,13 @@ def headless(
     """A service whose name stands for the addresses of all pods, ready or not, for the monitor."""
     return core.v1.Service(
         prefix,
-        metadata=place.metadata(name or process.name),
+        metadata=meta.v1.ObjectMetaArgs(
+            name=name or process.name,
+            namespace=place.namespace,
+            labels=place.labels(process.name),
+            # A name without addresses is no failure.
+            annotations={"pulumi.com/skipAwait": "true"},
+        ),
         spec=core.v1.ServiceSpecArgs(
             cluster_ip="None",
             publish_not_ready_addresses=True,

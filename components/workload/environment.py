@@ -15,17 +15,20 @@ Environment = dict[str, pulumi.Input[str]]
 
 SECRET = frozenset(
     {
+        "ADMIN_URL",
         "BLUESKY_COURIERS",
         "BLUESKY_PASSWORD",
         "DATABASE_URL",
         "OPERATOR_PASSWORD",
+        "OWNER_PASSWORD",
         "ORIGIN_SECRET",
         "REDIS_URL",
         "REPLICA_URLS",
         "SECRET_KEY",
     }
 )
-"""Variables that nobody may read who need not: those of app/settings.py that are secret."""
+"""Variables that nobody may read who need not: the secret ones of app/settings.py, and of the
+role `provision`."""
 
 # What a process needs to end, with some to spare.
 WEB_STOP_SECONDS = 25  # gunicorn's patience with requests under way is 20 s

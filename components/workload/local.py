@@ -143,6 +143,8 @@ def build(
             for process_name in processes
         },
         operator_password=operator_password.value,
+        # Nobody else reaches the ports of this machine.
+        origin_secret=pulumi.Output.secret(""),
     )
 
 

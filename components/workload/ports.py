@@ -36,9 +36,10 @@ class WorkloadOutputs:
 
     `metrics` are Prometheus endpoints by process, known before they answer; a worker that is not
     needed now does not. `operator_password` (secret) opens the pages under /operator, for the user
-    `operator`.
+    `operator`. Who asks without `origin_secret` (secret) is refused; where it is empty, nobody is.
     """
 
     upstream: pulumi.Output[str]
     metrics: Mapping[str, pulumi.Output[str]]
     operator_password: pulumi.Output[str]
+    origin_secret: pulumi.Output[str]

@@ -1,4 +1,4 @@
-"""Decides who is answered at the address that the CDN asks, and what nobody reads through a proxy."""
+"""Decides who is answered at the address that the CDN asks, and what no proxy passes on."""
 
 import pytest
 
