@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr
 
 from infra.aws_sizes import DatabaseHosting, Distribution, Nat
-from infra.config.values import Image, Keys, Network, OperatorNetworks
+from infra.config.values import Exemptions, Image, Keys, Network, OperatorNetworks
 
 DOMAIN = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$"
 # What a stack cannot do without; the rest has defaults.
@@ -126,4 +126,10 @@ class AwsKeys(Keys):
         default="phase",
         description="whether prices count the commitments of a year that the phase's budget needs; "
         "use phase or none (all on demand)",
+    )
+    policy_exceptions: Exemptions = Field(
+        default=(),
+        description="what policies let through for a while; use a list such as "
+        '[{"rule": "pinned-image", "resource": "web", "reason": "a trial of …", '
+        '"until": "2027-01-31"}]',
     )

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, SecretStr
 from pydantic.alias_generators import to_camel
 
+from infra.policy.rule import Exemption
+
 HANDLE = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$"
 
 
@@ -127,3 +129,4 @@ OperatorNetworks = Annotated[
     BeforeValidator(_list),
 ]
 Image = Annotated[str, AfterValidator(_image)]
+Exemptions = Annotated[tuple[Exemption, ...], BeforeValidator(_list)]

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import cache, wraps
 from pathlib import Path
 from typing import ParamSpec
@@ -14,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from infra.config import PROJECT, ConfigError, StackConfig
-from infra.engine import deploy, program, report, stackfile
+from infra.engine import deploy, program, report, review, stackfile
 from infra.engine.stackfile import StackFile, Value
 from infra.local import operations
 from infra.local.errors import LocalError
@@ -59,11 +60,32 @@ def cli() -> None:
     os.chdir(Path(__file__).parents[2])
 
 
-@cli.command(help="Show what `up` would change; changes nothing.")
+@cli.command(
+    help="Show what `up` would change; changes nothing. Of a stack on AWS, without credentials: "
+    "its resources, cost and policy findings; exit code 1 if it should not be deployed like that."
+)
 @with_stack
 @click.option("--expect-no-changes", is_flag=True, help="Exit with 1 if there are changes.")
+@click.option("--compare", help="A stack on AWS to start from: what would be made, changed, lost.")
+@click.option("--offline", is_flag=True, help="For a stack on AWS, even where the CLI is there.")
+@click.option("-j", "--json", "as_json", is_flag=True, help="Print a stack on AWS as JSON.")
 @explained
-def preview(stack_name: str, expect_no_changes: bool) -> None:
+def preview(
+    stack_name: str,
+    expect_no_changes: bool,
+    compare: str | None,
+    offline: bool,  # noqa: ARG001 - read by scripts/pulumi
+    as_json: bool,
+) -> None:
+    if _on_aws(stack_name):
+        found = review.review(stack_name, datetime.now(UTC).date(), compare)
+        if as_json:
+            report.as_json(found.as_dict())
+        else:
+            report.review(Console(highlight=False), found)
+        sys.exit(found.blocks)
+    if compare or as_json:
+        raise ConfigError(f"--compare and --json are for stacks on AWS; {stack_name} is local")
     steps = _plan(stack_name)
     report.plan(screen, stack_name, steps)
     if expect_no_changes and any(step.verb != "same" for step in steps):
@@ -78,6 +100,7 @@ def preview(stack_name: str, expect_no_changes: bool) -> None:
 @click.option("-j", "--json", "as_json", is_flag=True, help="Print the timings as JSON.")
 @explained
 def up(stack_name: str, yes: bool, skip_preview: bool, timings: bool, as_json: bool) -> None:
+    root = _stack(stack_name).local.root
     # The plan is made in any case: it refuses wrong input before anything changes.
     steps = _plan(stack_name)
     if not skip_preview:
@@ -87,7 +110,6 @@ def up(stack_name: str, yes: bool, skip_preview: bool, timings: bool, as_json: b
     with report.live(screen) as progress:
         monitor = deploy.UpMonitor(progress.started, progress.ended)
         _run(monitor, stack_name, preview=False)
-        root = _stack(stack_name).local.root
         deploy.remove(root, deploy.undeclared(root, monitor), progress.started, progress.ended)
         timeline = monitor.timeline()
     report.outputs(screen, monitor.outputs)
@@ -145,6 +167,7 @@ def stack() -> None:
 @click.option("--show-secrets", is_flag=True, help="Print secrets in plain text.")
 @explained
 def stack_output(stack_name: str, name: str | None, as_json: bool, show_secrets: bool) -> None:
+    _stack(stack_name).local  # noqa: B018 - refused for a stack that runs elsewhere
     monitor = deploy.ReadMonitor()
     program.run(monitor, stack_name, _config(stack_name), preview=False, program=program.reading)
     outputs = report.visible(monitor.outputs, show_secrets=show_secrets)
@@ -164,17 +187,20 @@ def stack_output(stack_name: str, name: str | None, as_json: bool, show_secrets:
 @click.option("-j", "--json", "as_json", is_flag=True, help="Print JSON.")
 @explained
 def stack_ls(as_json: bool) -> None:
-    rows = [
-        {"name": name, "resourceCount": len(operations.entries(_stack(name).local.root))}
-        for name in stackfile.names()
-    ]
+    rows = [{"name": name, "resourceCount": _count(name)} for name in stackfile.names()]
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
     table = Table("NAME", "RESOURCES", box=None)
     for row in rows:
-        table.add_row(str(row["name"]), str(row["resourceCount"]))
+        count = row["resourceCount"]
+        table.add_row(str(row["name"]), "n/a" if count is None else str(count))
     Console().print(table)
+
+
+def _count(name: str) -> int | None:
+    """Resources of a stack; None for one whose state only the CLI can read."""
+    return None if _on_aws(name) else len(operations.entries(_stack(name).local.root))
 
 
 @stack.command(name="init", help="Make a new stack file; set its phase next.")
@@ -193,7 +219,7 @@ def stack_init(name: str) -> None:
 @explained
 def stack_rm(name: str, yes: bool) -> None:
     file = StackFile.open(name)
-    if operations.entries(_stack(name).local.root):
+    if _count(name):
         raise LocalError(f"stack {name} still has resources; run: scripts/pulumi destroy -s {name}")
     if not yes:
         _confirm(f"This removes {file.path.name}. Do you want to go on?")
@@ -235,6 +261,10 @@ def config_get(stack_name: str, key: str) -> None:
 @explained
 def config_rm(stack_name: str, key: str) -> None:
     StackFile.open(stack_name).remove(key)
+
+
+def _on_aws(name: str) -> bool:
+    return _stack(name).config.target == "aws"
 
 
 def _stack(name: str) -> Stack:

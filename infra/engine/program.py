@@ -6,7 +6,7 @@ import logging
 import runpy
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,10 @@ PARALLEL = 64  # each thread waits for one resource; those that wait must not bl
 
 @dataclass(frozen=True)
 class Registration:
-    """A resource as the program declared it. `custom` resources are the ones a provider manages."""
+    """A resource as the program declared it. `custom` resources are the ones a provider manages.
+
+    `ignored` are paths of inputs whose changes the program asks to leave alone.
+    """
 
     urn: str
     type: str
@@ -36,6 +39,7 @@ class Registration:
     dependencies: tuple[str, ...]
     inputs: wire.Properties
     additional_secrets: tuple[str, ...]
+    ignored: tuple[str, ...] = ()
 
 
 class DuplicateUrnError(Exception):
@@ -58,10 +62,24 @@ class Monitor(mocks.MockMonitor, ABC):
     def deploy(self, registration: Registration) -> Mapping[str, Any]:
         """The outputs of a custom resource; unknown ones are `wire.UNKNOWN`."""
 
+    def identity(self, registration: Registration) -> str:
+        """The id of a custom resource."""
+        return registration.name
+
+    def secret_outputs(self, registration: Registration) -> Collection[str]:
+        """Paths of outputs that are to be marked as secret."""
+        return registration.additional_secrets
+
+    def make_urn(self, parent: str, type_: str, name: str) -> str:
+        """As the engine makes them: with the types of all ancestors, the stack left out."""
+        within = "" if "::pulumi:pulumi:Stack::" in parent else parent
+        chain = f"{within.split('::')[2]}${type_}" if within else type_
+        return f"urn:pulumi:{pulumi.get_stack()}::{pulumi.get_project()}::{chain}::{name}"
+
     def RegisterResource(  # noqa: N802 - the protocol's name
         self, request: Any
     ) -> proto.resource_pb2.RegisterResourceResponse:
-        urn = self.make_urn(_unless_stack(request.parent), request.type, request.name)
+        urn = self.make_urn(request.parent, request.type, request.name)
         if request.type == "pulumi:pulumi:Stack":
             return proto.resource_pb2.RegisterResourceResponse(urn=urn)
         registration = Registration(
@@ -74,6 +92,7 @@ class Monitor(mocks.MockMonitor, ABC):
             dependencies=tuple(request.dependencies),
             inputs=wire.unpack(request.object),
             additional_secrets=tuple(request.additionalSecretOutputs),
+            ignored=tuple(request.ignoreChanges),
         )
         with self._lock:
             if urn in self.registrations:
@@ -84,8 +103,8 @@ class Monitor(mocks.MockMonitor, ABC):
         outputs = self.deploy(registration)
         return proto.resource_pb2.RegisterResourceResponse(
             urn=urn,
-            id=request.name,
-            object=wire.pack(outputs, registration.additional_secrets),
+            id=self.identity(registration),
+            object=wire.pack(outputs, self.secret_outputs(registration)),
         )
 
     def RegisterResourceOutputs(self, request: Any) -> empty_pb2.Empty:  # noqa: N802
@@ -168,8 +187,3 @@ def _run(
             loop.run_until_complete(stack.run_in_stack(program))
         finally:
             loop.close()
-
-
-def _unless_stack(parent: str) -> str:
-    """The engine leaves the stack out of a URN's chain of types."""
-    return "" if "::pulumi:pulumi:Stack::" in parent else parent

@@ -11,10 +11,13 @@ import click
 from rich.console import Console
 from rich.markup import escape
 from rich.status import Status
+from rich.tree import Tree
 
 from infra.engine.deploy import Done, Step
+from infra.engine.review import Review
 from infra.engine.wire import Properties
 from infra.local.operations import CALM
+from infra.policy.graph import Graph, Resource
 
 SIGNS = {
     "create": "[green]+[/]",
@@ -22,6 +25,8 @@ SIGNS = {
     "delete": "[red]-[/]",
     "same": "[dim] [/]",
 }
+# What another phase changes everywhere.
+_EXPECTED = {"tags.phase", "metadata.labels.phase"}
 PAST = {"create": "created", "update": "updated", "delete": "deleted", "same": "unchanged"}
 
 
@@ -140,6 +145,90 @@ def drift(console: Console, found: Mapping[str, Mapping[str, Any] | None]) -> No
         f"{len(found)} resources, {bad} not as they should be"
         + ("; `up` repairs them" if bad else "")
     )
+
+
+def review(console: Console, found: Review) -> None:
+    """A stack that is not deployed from here: what it would consist of, cost, and break."""
+    console.print(_tree(found.recording.graph))
+    if found.comparison is not None:
+        _comparison(console, found)
+    _cost(console, found.cost)
+    for finding in found.findings:
+        style = "bold red" if finding.blocks else "yellow"
+        state = "excepted" if finding.excepted else str(finding.rule.severity)
+        console.print(
+            f"[{style}]{state}[/] {plain(finding.rule.name)}: [bold]{finding.resource.name}[/] "
+            f"{plain(finding.what)}\n    [dim]{plain(finding.excepted or finding.rule.reason)}. "
+            f"{plain(finding.rule.fix)}.[/]",
+            soft_wrap=True,
+        )
+    blocking = sum(finding.blocks for finding in found.findings)
+    console.print(
+        f"[bold]Policies:[/] {len(found.findings)} findings, {blocking} of them block"
+        if found.findings
+        else "[bold]Policies:[/] nothing found"
+    )
+
+
+def _tree(graph: Graph) -> Tree:
+    """Components with what they consist of; what goes with a name of its own is one line each."""
+    managed = [one for one in graph.resources if not one.type.startswith("etcetera:")]
+    root = Tree(f"[bold]{graph.stack}[/]: {len(managed) - 1} resources")
+    branches = {one.urn: root for one in graph.resources if one.type == "pulumi:pulumi:Stack"}
+
+    def branch(resource: Resource) -> Tree:
+        if resource.urn not in branches:
+            parent = next((one for one in graph.resources if one.urn == resource.parent), None)
+            kind = resource.type.rsplit(":", 1)[-1]
+            within = branch(parent) if parent else root
+            guard = " [green]protected[/]" if resource.protect else ""
+            branches[resource.urn] = within.add(f"[dim]{kind}[/] {resource.name}{guard}")
+        return branches[resource.urn]
+
+    for resource in graph.resources:
+        branch(resource)
+    return root
+
+
+def _comparison(console: Console, found: Review) -> None:
+    comparison = found.comparison
+    if comparison is None:
+        return
+    console.print(
+        f"[bold]From {found.against}:[/] {len(comparison.added)} added, "
+        f"{len(comparison.removed)} removed, {len(comparison.changed)} changed, "
+        f"{len(comparison.replaced)} of them replaced"
+    )
+    for sign, resources in (("create", comparison.added), ("delete", comparison.removed)):
+        for one in resources.values():
+            console.print(f" {SIGNS[sign]} [dim]{one.type}[/] {one.name}")
+    for change in comparison.changed:
+        if set(change.keys) <= _EXPECTED:
+            continue
+        forced = f" [red]replaced for {', '.join(change.forcing)}[/]" if change.forcing else ""
+        console.print(
+            f" {SIGNS['update']} [dim]{change.after.type}[/] {change.after.name} "
+            f"({plain(', '.join(change.keys))}){forced}",
+            soft_wrap=True,
+        )
+    for loss in found.losses:
+        console.print(f"[bold red]error[/] {plain(loss)}", soft_wrap=True)
+
+
+def _cost(console: Console, cost: Mapping[str, Any]) -> None:
+    if not cost:
+        console.print("[bold]Cost:[/] the program exports none")
+        return
+    budget, total = cost["budget"], cost["total"]
+    parts = ", ".join(f"{name} {amount:.2f}" for name, amount in cost["byComponent"].items())
+    state = "[green]fits[/]" if budget["fits"] else "[bold red]is beyond[/]"
+    console.print(
+        f"[bold]Cost:[/] {total['effective']:.2f} US dollars a month ({total['list']:.2f} on "
+        f"demand), which {state} the budget of {budget['limit']}\n    {parts}",
+        soft_wrap=True,
+    )
+    for choice in cost["choices"]:
+        console.print(f"    {plain(choice)}", soft_wrap=True)
 
 
 def _kind(step: Step) -> str:

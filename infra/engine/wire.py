@@ -57,9 +57,13 @@ def unpack(struct: struct_pb2.Struct) -> Properties:
 
 
 def pack(values: Mapping[str, Any], secret: Collection[str] = ()) -> struct_pb2.Struct:
-    """Writes a message; the top-level keys in `secret` are marked as such."""
-    marked = {
-        key: {_SIGNATURE: _SECRET, "value": value} if key in secret else value
-        for key, value in values.items()
-    }
-    return json_format.ParseDict(marked, struct_pb2.Struct())
+    """Writes a message; what is at the paths in `secret` is marked as such."""
+
+    def marked(value: Any, path: str) -> Any:
+        if isinstance(value, Mapping):
+            value = {k: marked(v, f"{path}.{k}" if path else k) for k, v in value.items()}
+        elif isinstance(value, list):
+            value = [marked(item, f"{path}[{index}]") for index, item in enumerate(value)]
+        return {_SIGNATURE: _SECRET, "value": value} if path and path in secret else value
+
+    return json_format.ParseDict(marked(values, ""), struct_pb2.Struct())

@@ -48,6 +48,11 @@ class Graph:
             if any(_matches(resource.type, wanted) for wanted in types):
                 yield resource
 
+    @property
+    def phase(self) -> str:
+        """Of the roadmap, as the resources are tagged: such as phase1."""
+        return next((str(tag) for one in self.resources if (tag := one.get("tags.phase"))), "")
+
 
 def _matches(type_: str, wanted: str) -> bool:
     return type_.startswith(wanted[:-1]) if wanted.endswith("*") else type_ == wanted

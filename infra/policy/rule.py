@@ -4,6 +4,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from infra.policy.graph import Graph, Resource
 
@@ -56,20 +59,22 @@ class Finding:
         )
 
 
-@dataclass(frozen=True)
-class Exemption:
+class Exemption(BaseModel):
     """Lets one resource break one rule until a day; `reason` is shown wherever it is."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     rule: str
     resource: str
-    reason: str
+    reason: Annotated[str, Field(min_length=10)]
     until: date
 
 
 def judge(
     graph: Graph, rules: Sequence[Rule], exceptions: Sequence[Exemption], today: date
 ) -> list[Finding]:
-    """Everything found, the worst first. An exception that has run out excepts nothing."""
+    """Everything found, the worst first. An exception that has run out excepts nothing, and like
+    one that nothing needs it is a finding itself."""
     valid = {(e.rule, e.resource): e.reason for e in exceptions if e.until >= today}
     found = [
         Finding(
@@ -78,15 +83,32 @@ def judge(
         for rule in rules
         for breach in rule.check(graph)
     ]
+    used = {(one.rule.name, one.resource.name) for one in found}
+    found += [
+        Finding(CURRENT, _subject(graph, one.resource), f"{problem} (from {one.rule})")
+        for one in exceptions
+        if (problem := _outdated(one, used, today))
+    ]
     return sorted(found, key=lambda one: (not one.blocks, one.rule.name, one.resource.name))
 
 
-def idle(findings: Sequence[Finding], exceptions: Sequence[Exemption], today: date) -> list[str]:
-    """Exceptions that have run out or that nothing needs any more: they are to be removed."""
-    used = {(one.rule.name, one.resource.name) for one in findings}
-    return [
-        f"the exception of {e.resource} from {e.rule} "
-        + ("ran out on " + e.until.isoformat() if e.until < today else "is not needed any more")
-        for e in exceptions
-        if e.until < today or (e.rule, e.resource) not in used
-    ]
+def _outdated(exemption: Exemption, used: set[tuple[str, str]], today: date) -> str:
+    if exemption.until < today:
+        return f"has an exception that ran out on {exemption.until.isoformat()}"
+    if (exemption.rule, exemption.resource) not in used:
+        return "has an exception that nothing needs"
+    return ""
+
+
+def _subject(graph: Graph, name: str) -> Resource:
+    unknown = Resource("", "no resource", name)
+    return next((one for one in graph.resources if one.name == name), unknown)
+
+
+CURRENT = Rule(
+    "current-exceptions",
+    Severity.WARNING,
+    "An exception that outlives its reason hides the next breach",
+    "Remove it from policyExceptions, or give it a new reason and day",
+    lambda _: (),  # found by `judge`, which knows the exceptions
+)

@@ -1,8 +1,9 @@
 """Whatever costs money says whose it is, and what it costs is known."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
 
-from infra.policy.graph import Graph
+from infra.policy.graph import Graph, Resource
 from infra.policy.rule import Breach, Rule, Severity
 
 TAGS = ("project", "stack", "phase", "component", "owner", "env")
@@ -30,19 +31,28 @@ UNTAGGED = (
     "aws:cloudwatch/dashboard:Dashboard",
     "aws:sns/topicPolicy:TopicPolicy",
     "aws:sns/topicSubscription:TopicSubscription",
-    "aws:autoscaling/group:Group",
 )
+LABELS = ("name", "component", "part-of", "managed-by")
+"""Of every object in the cluster, each after `app.kubernetes.io/`."""
+
 _FREE = (
     *UNTAGGED,
     "aws:ec2/vpc*",
     "aws:ec2/subnet*",
     "aws:ec2/internetGateway*",
     "aws:ec2/routeTable*",
+    "aws:ec2/defaultSecurityGroup*",
+    "aws:ec2/networkInterface*",
     "aws:ec2/securityGroup*",
     "aws:ec2/launchTemplate*",
     "aws:vpc/*",
     "aws:iam/*",
     "aws:acm/*",
+    "aws:ssm/association*",
+    "aws:lb/listener*",
+    "aws:lb/targetGroup*",
+    "aws:eks/addon*",
+    "aws:eks/podIdentityAssociation*",
     "aws:rds/subnetGroup*",
     "aws:rds/parameterGroup*",
     "aws:elasticache/subnetGroup*",
@@ -58,9 +68,22 @@ def _untagged(graph: Graph) -> Iterator[Breach]:
     for resource in graph.of("aws:*"):
         if resource.urn in free or resource.type.startswith("pulumi:"):
             continue
-        missing = [tag for tag in TAGS if not (resource.get("tags") or {}).get(tag)]
+        missing = [tag for tag in TAGS if not _tags(resource).get(tag)]
         if missing:
             yield Breach(resource, f"lacks the tags {', '.join(missing)}")
+    for resource in graph.of("kubernetes:*"):
+        labels = resource.get("metadata.labels") or {}
+        missing = [label for label in LABELS if not labels.get(f"app.kubernetes.io/{label}")]
+        if missing and resource.get("metadata"):
+            yield Breach(resource, f"lacks the labels {', '.join(missing)}")
+
+
+def _tags(resource: Resource) -> Mapping[str, Any]:
+    """As a mapping also where they are a list, each with whether machines get it too."""
+    given = resource.get("tags") or {}
+    if isinstance(given, Mapping):
+        return given
+    return {tag.get("key"): tag.get("value") for tag in given if tag.get("propagateAtLaunch")}
 
 
 def unpriced(paid_for: Collection[str]) -> Rule:
@@ -71,6 +94,8 @@ def unpriced(paid_for: Collection[str]) -> Rule:
         for resource in graph.of("aws:*"):
             if resource.urn not in free and resource.name not in paid_for:
                 yield Breach(resource, "is in no line of the cost")
+        for name in sorted({*paid_for} - {resource.name for resource in graph.resources}):
+            yield Breach(Resource("", "no resource", name), "is paid for, and is not there")
 
     return Rule(
         "priced",
@@ -86,7 +111,7 @@ RULES = (
         "tagged",
         Severity.ERROR,
         "Costs and incidents are looked up by tag",
-        "Pass target.tags(component)",
+        "Pass target.tags(component), and to objects of the cluster their labels",
         _untagged,
     ),
 )

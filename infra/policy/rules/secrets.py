@@ -1,7 +1,7 @@
 """Secrets are marked, so that state and output hold them encrypted."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from infra.policy.graph import Graph, texts
 from infra.policy.rule import Breach, Rule, Severity
@@ -30,6 +30,25 @@ def _user_data(graph: Graph) -> Iterator[Breach]:
         for key in ("userData", "userDataBase64"):
             if any(path == key or path.startswith(key + ".") for path in resource.secrets):
                 yield Breach(resource, f"hands a secret over in {key}")
+
+
+def leaked(known: Collection[str]) -> Rule:
+    """The rule that none of these texts stands anywhere that is not marked as secret."""
+
+    def check(graph: Graph) -> Iterator[Breach]:
+        for resource in graph.resources:
+            for path, text in texts(resource.inputs):
+                hidden = any(path == s or path.startswith(s + ".") for s in resource.secrets)
+                if not hidden and any(secret in text for secret in known):
+                    yield Breach(resource, f"has a secret of another part in plain text at {path}")
+
+    return Rule(
+        "no-leaks",
+        Severity.ERROR,
+        "A value made from a secret is as secret as that",
+        "Make it with Output.concat, apply or format, which keep the mark, from marked values",
+        check,
+    )
 
 
 RULES = (

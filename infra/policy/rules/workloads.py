@@ -65,6 +65,35 @@ def _pinned(graph: Graph) -> Iterator[Breach]:
                 yield Breach(resource, f"runs whatever {image or 'image'} is at the moment")
 
 
+def _namespaces(graph: Graph) -> set[str]:
+    """Those that our own pods run in."""
+    return {str(resource.get("metadata.namespace", "default")) for resource in graph.of(*_RUNNING)}
+
+
+def _open_network(graph: Graph) -> Iterator[Breach]:
+    closed = {
+        str(policy.get("metadata.namespace", "default"))
+        for policy in graph.of("kubernetes:networking.k8s.io/v1:NetworkPolicy")
+        if not policy.get("spec.podSelector")
+        and {"Ingress", "Egress"} <= set(policy.get("spec.policyTypes") or [])
+        and not policy.get("spec.ingress")
+        and not policy.get("spec.egress")
+    }
+    for resource in graph.of(*_RUNNING):
+        namespace = str(resource.get("metadata.namespace", "default"))
+        if namespace not in closed:
+            yield Breach(resource, f"runs in {namespace}, where pods may speak with anybody")
+
+
+def _unrestricted(graph: Graph) -> Iterator[Breach]:
+    label = "pod-security.kubernetes.io/enforce"
+    for resource in graph.of("kubernetes:core/v1:Namespace"):
+        labels = resource.get("metadata.labels") or {}
+        ours = resource.get("metadata.name", resource.name) in _namespaces(graph)
+        if ours and labels.get(label) != "restricted":
+            yield Breach(resource, f"does not set {label}=restricted")
+
+
 RULES = (
     Rule(
         "probes",
@@ -93,5 +122,20 @@ RULES = (
         "A stack that is deployed again must run the same code",
         "Name a digest or a version",
         _pinned,
+    ),
+    Rule(
+        "default-deny",
+        Severity.ERROR,
+        "A pod that is taken over should reach nothing but what it needs",
+        "Add a NetworkPolicy for all pods of the namespace that allows nothing, then one for each "
+        "connection",
+        _open_network,
+    ),
+    Rule(
+        "restricted-pods",
+        Severity.ERROR,
+        "The cluster itself should refuse pods that may do too much",
+        "Label the namespace with pod-security.kubernetes.io/enforce=restricted",
+        _unrestricted,
     ),
 )
