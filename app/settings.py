@@ -127,6 +127,8 @@ RedisUrl = Annotated[SecretStr, AfterValidator(_redis)]
 WebUrl = Annotated[
     str, _url(("http", "https")), AfterValidator(lambda value: str(value).rstrip("/"))
 ]
+# Also one name for many processes (app/monitor/discovery.py).
+MetricsUrl = Annotated[str, _url(("http", "https", "http+dns"))]
 
 
 class BotAccount(BaseModel):
@@ -183,7 +185,7 @@ class Settings(BaseModel):
     autoscaler_accounts: Annotated[int, Field(ge=1)] = 1  # of the bot, each with a write budget
     autoscaler_size_file: Path | None = None
     # The monitor: metrics endpoints and limits by name, and the site it tries as people do.
-    monitor_targets: Json[dict[str, WebUrl]] = {}
+    monitor_targets: Json[dict[str, MetricsUrl]] = {}
     monitor_objectives: Json[dict[str, float]] = {}
     monitor_site: WebUrl | None = None
     monitor_seconds: Annotated[float, Field(ge=0.1, le=60)] = 5.0

@@ -76,6 +76,7 @@ class History:
     def __init__(self, seconds: float, every: float) -> None:
         self._rounds: deque[Round] = deque(maxlen=int(seconds / every) + 1)
         self._last: dict[str, dict[Key, float]] = {}
+        self._named: dict[str, float] = {}
         self._bounds: defaultdict[str, set[float]] = defaultdict(set)
         self._keys: dict[Key, Key] = {}
         self._began = math.inf
@@ -96,6 +97,7 @@ class History:
         seen: set[str] = set()
         for target, samples in scraped.items():
             levels["up", target] = float(samples is not None)
+            self._named[target] = at
             if samples is None:
                 continue
             counters: dict[Key, float] = {}
@@ -124,7 +126,15 @@ class History:
             self._last[target] = counters
         made = Round(at, dict(increases), levels, frozenset(seen))  # zeros are left out
         self._rounds.append(made)
+        self._forget()
         return made
+
+    def _forget(self) -> None:
+        """Leaves out what is not among the targets any more, since none of the rounds."""
+        oldest = self._rounds[0].at
+        for target in [target for target, at in self._named.items() if at < oldest]:
+            del self._named[target]
+            self._last.pop(target, None)
 
     def _before(
         self, target: str, samples: Iterable[Sample], counters: dict[Key, float]

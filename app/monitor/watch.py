@@ -16,6 +16,7 @@ from app.health import PULSE
 from app.jobs.stats import Stats, stats
 from app.monitor import charts, postgres, probes, targets
 from app.monitor.charts import ChartSample
+from app.monitor.discovery import Discovery
 from app.monitor.figures import Figures
 from app.monitor.history import History, Round
 from app.monitor.redis import Nodes
@@ -45,9 +46,6 @@ class Monitor:
             maxlen=int(KEPT_SECONDS / CHART_SECONDS)
         )
         self.objectives: Mapping[str, float] = settings.monitor_objectives
-        self.targets: Mapping[str, str] = {
-            name: url for name, url in settings.monitor_targets.items() if name != OWN
-        }
         self.looked = threading.Event()
         """Set once everything was looked at for the first time."""
         self._every = settings.monitor_seconds
@@ -64,6 +62,12 @@ class Monitor:
         self._counted_until: float | None = None
         self._up: dict[str, bool] = {}
         self._threads = ThreadPoolExecutor(32, thread_name_prefix="look")
+        self._discovery = Discovery(
+            {name: url for name, url in settings.monitor_targets.items() if name != OWN},
+            self._threads,
+        )
+        self.targets: Mapping[str, str] = {}
+        """What was scraped last: URLs by the name of each process."""
 
     def run(self, stop: threading.Event) -> None:
         """Watches until `stop`."""
@@ -88,6 +92,7 @@ class Monitor:
     # -- looking ---------------------------------------------------------------------------------
 
     def _look(self) -> None:
+        self.targets = self._discovery.find()
         scrapes = self._all(self.targets, lambda url: targets.scrape(self._http, url))
         servers = self._all(self._servers, postgres.figures)
         nodes = self._nodes
@@ -108,6 +113,8 @@ class Monitor:
         now = time.time()
         self._count_mentions(now - COMMITTED_SECONDS)
         self._count_intake(now, scraped, primary=self._primary is not None)
+        for name in self._up.keys() - scraped.keys() - {OWN}:
+            self.figures.up.remove(name)
         for name, samples in scraped.items():
             self.figures.up.labels(target=name).set(samples is not None)
         made = self.history.add(now, {**scraped, OWN: self.figures.samples()})

@@ -25,7 +25,7 @@ class Target:
 
 
 @contextmanager
-def target() -> Iterator[Target]:
+def target(host: str = "127.0.0.1", port: int = 0) -> Iterator[Target]:
     made = Target()
 
     class Handler(BaseHTTPRequestHandler):
@@ -40,9 +40,9 @@ def target() -> Iterator[Target]:
         def log_message(self, format: str, *args: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer((host, port), Handler)
     server.daemon_threads = True
-    made.url = f"http://127.0.0.1:{server.server_address[1]}"
+    made.url = f"http://{host}:{server.server_address[1]}"
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield made

@@ -6,12 +6,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import httpx
 import psutil
@@ -137,6 +139,55 @@ def test_targets_are_scraped_and_one_that_is_gone_is_no_fault_of_the_others(
         watched.looks_again()
         found = watched.slo()["database_connection_timeouts"]
         assert (found["verdict"], found["measured"]) == ("missed", 2)
+
+
+def test_processes_behind_one_name_are_watched_one_by_one_and_gone_with_their_address(
+    make: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hosts = ["127.0.0.2", "127.0.0.3"]
+    known = list(hosts)
+    monkeypatch.setattr(
+        socket,
+        "getaddrinfo",
+        _also({"worker.test": lambda: known}, socket.getaddrinfo),
+    )
+    port = free_port()
+    with target(hosts[0], port) as first, target(hosts[1], port) as second:
+        first.says("/metrics", "etcetera_database_timeouts_total 1\n")
+        second.says("/metrics", "etcetera_database_timeouts_total 20\n")
+        targets = json.dumps({"worker": f"http+dns://worker.test:{port}/metrics"})
+        with watching(make(monitor_targets=targets)) as watched:
+            for host in hosts:
+                assert watched.value("etcetera_up", f"worker-{host}") == 1
+            first.says("/metrics", "etcetera_database_timeouts_total 3\n")
+            second.says("/metrics", "etcetera_database_timeouts_total 25\n")
+            watched.looks_again()
+            assert watched.slo()["database_connection_timeouts"]["measured"] == 2 + 5
+            known.remove(hosts[1])
+            watched.looks_again()
+            assert watched.value("etcetera_up", f"worker-{hosts[0]}") == 1
+            assert watched.value("etcetera_up", f"worker-{hosts[1]}") is None
+            scraped = watched.http.get("/targets").json()
+            assert [one["targets"] for one in scraped if one["labels"]["part"] != "monitor"] == [
+                [f"{hosts[0]}:{port}"]
+            ]
+
+
+def _also(
+    names: Mapping[str, Callable[[], list[str]]], otherwise: Callable[..., Any]
+) -> Callable[..., Any]:
+    """`getaddrinfo` that knows more names."""
+
+    def getaddrinfo(host: Any, *arguments: Any, **options: Any) -> Any:
+        if host not in names:
+            return otherwise(host, *arguments, **options)
+        return [
+            place
+            for address in names[host]()
+            for place in otherwise(address, *arguments, **options)
+        ]
+
+    return getaddrinfo
 
 
 @pytest.mark.parametrize("body", ["no metrics {", "\x00", "etcetera_mentions_total x\n"])

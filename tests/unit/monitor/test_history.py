@@ -67,6 +67,14 @@ def test_a_series_that_appears_later_counts_from_its_first_value() -> None:
     assert whole(made).by("etcetera_reads_total", "role") == {"replica": 2}
 
 
+def test_a_target_that_is_none_any_more_is_forgotten_with_its_last_round() -> None:
+    made = history({"worker-10.0.0.1": [counter(100)]}, {}, seconds=4 * STEP)
+    assert set(made._last) == {"worker-10.0.0.1"}
+    for number in range(2, 6):
+        made.add(number * STEP, {"web": [counter(1)]})
+    assert set(made._last) == {"web"}
+
+
 @pytest.mark.parametrize(("started", "counted"), [(3.0, 8.0), (-100.0, 0.0)])
 def test_a_target_first_seen_later_counts_only_if_it_started_since(
     started: float, counted: float
