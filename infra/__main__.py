@@ -80,7 +80,15 @@ with_cdn = phase.cdn is not None or on_aws
 
 edge = Edge("edge", EdgeArgs(app.outputs.upstream, behind_cdn=with_cdn), target)
 
-cdn = Cdn("cdn", CdnArgs(phase.cdn, origin=edge.outputs.address), target) if with_cdn else None
+cdn = (
+    Cdn(
+        "cdn",
+        CdnArgs(phase.cdn, origin=edge.outputs.address, origin_secret=app.outputs.origin_secret),
+        target,
+    )
+    if with_cdn
+    else None
+)
 
 web_url = cdn.outputs.url if cdn else edge.outputs.url
 metrics = {**app.outputs.metrics, **database.outputs.metrics}
