@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from components.postgres import watched
-from infra.aws_sizes import AwsCluster, AwsPostgres
+from infra.aws_sizes import AwsPostgres
 from infra.cost.book import Purchase
 from infra.cost.lines import CostLine, Kind
 
@@ -17,10 +17,9 @@ LOG_GB = 0.4
 BACKUP_RATIO = 2.0
 
 
-def cost_lines(name: str, size: AwsPostgres, cluster: AwsCluster) -> list[CostLine]:
+def cost_lines(name: str, size: AwsPostgres) -> list[CostLine]:
     """Backups of RDS are free up to the size of the database, which those of a week stay within."""
-    hosted = _on_rds(name, size) if size.hosting == "rds" else _on_kubernetes(name, size, cluster)
-    return list(hosted)
+    return list(_on_rds(name, size) if size.hosting == "rds" else _on_kubernetes(name, size))
 
 
 def _on_rds(name: str, size: AwsPostgres) -> Iterator[CostLine]:
@@ -72,10 +71,9 @@ def logs_of(*, replica: bool) -> tuple[str, ...]:
     return ("postgresql",) if replica else ("postgresql", "upgrade")
 
 
-def _on_kubernetes(name: str, size: AwsPostgres, cluster: AwsCluster) -> Iterator[CostLine]:
-    """Its machines are the cluster's, and on k3s its disks are theirs."""
-    if cluster.distribution == "eks":
-        yield CostLine(COMPONENT, "ebs.gp3", size.storage_gb * (1 + size.replicas))
+def _on_kubernetes(name: str, size: AwsPostgres) -> Iterator[CostLine]:
+    """Its machines are the cluster's."""
+    yield CostLine(COMPONENT, "ebs.gp3", size.storage_gb * (1 + size.replicas))
     yield CostLine(
         COMPONENT,
         "s3.standard",

@@ -51,8 +51,8 @@ def of_member(size: PostgresSize) -> Parameters:
     }
 
 
-# Amazon RDS sizes memory and write-ahead log by the instance class and manages the rest itself.
-_LET_BY_RDS = (
+# Whoever runs servers for us sizes memory and write-ahead log by the machine, and sees to the rest.
+_LET_BY_HOSTS = (
     "max_connections",
     "password_encryption",
     "max_slot_wal_keep_size",
@@ -65,31 +65,26 @@ _LET_BY_RDS = (
     "log_min_error_statement",
     "log_parameter_max_length",
 )
-# Administration and monitoring of RDS itself take connections, and it keeps five for emergencies.
-RDS_CONNECTIONS = 10
+# Administration and monitoring take connections as well, and five are kept for emergencies.
+HOSTS_CONNECTIONS = 10
+
+
+def _of_hosted(size: PostgresSize) -> Parameters:
+    """For primary and replicas alike: a replica refuses to start with fewer connections than its
+    primary has."""
+    given = of_member(size)
+    return {
+        **{name: given[name] for name in _LET_BY_HOSTS},
+        "max_connections": size.max_connections + HOSTS_CONNECTIONS,
+    }
 
 
 def of_rds(size: PostgresSize) -> Parameters:
-    """For every server of RDS, primary and replicas alike: a replica refuses to start with fewer
-    connections than its primary has."""
-    given = of_member(size)
-    return {
-        **{name: given[name] for name in _LET_BY_RDS},
-        "max_connections": size.max_connections + RDS_CONNECTIONS,
-        # What wal_level = logical is called here.
-        "rds.logical_replication": 1,
-        "rds.force_ssl": 1,
-    }
-
-
-# CloudNativePG sets these itself, some of them to the same.
-_OF_CLOUDNATIVEPG = ("wal_level", "wal_log_hints", "log_timezone", "shared_buffers")
+    """For every server of Amazon RDS."""
+    # The first is what wal_level = logical is called there.
+    return {**_of_hosted(size), "rds.logical_replication": 1, "rds.force_ssl": 1}
 
 
 def of_cloudnativepg(size: PostgresSize, memory_mb: int) -> Parameters:
-    """For a server in a pod with so much memory."""
-    given = of_member(size)
-    return {
-        **{name: value for name, value in given.items() if name not in _OF_CLOUDNATIVEPG},
-        "shared_buffers": memory_mb // 4 * _PAGES_PER_MB,
-    }
+    """For every server of CloudNativePG, in a pod with so much memory."""
+    return {**_of_hosted(size), "shared_buffers": memory_mb // 4 * _PAGES_PER_MB}

@@ -15,7 +15,7 @@ import pulumi_aws as aws
 import pulumi_random as random
 
 from components import access, alarms, passwords
-from components.postgres import address, parameters, watched
+from components.postgres import address, admin, parameters, watched
 from components.postgres.cost import logs_of
 from components.postgres.ports import PostgresArgs, PostgresOutputs
 from components.target import AwsTarget
@@ -73,7 +73,15 @@ def build(
     owner_password = passwords.generate(f"{name}-password", 32, opts)
     primary = _primary(shared, admin_password)
     replicas = [_replica(shared, primary, number) for number in range(1, size.replicas + 1)]
-    _keep(shared, primary, admin_password)
+    admin.keep(
+        f"{name}-admin",
+        target,
+        host=primary.address,
+        port=PORT,
+        user=ADMIN,
+        password=admin_password,
+        opts=opts,
+    )
     # The primary comes last: whoever wants a replica need not ask it first.
     servers = pulumi.Output.all(*(server.endpoint for server in (*replicas, primary)))
 
@@ -148,7 +156,7 @@ def _shared(
         opts=opts,
     )
     attached = aws.iam.RolePolicyAttachment(
-        f"{name}-monitoring",
+        f"{name}-monitoring-rights",
         role=role.name,
         policy_arn="arn:aws:iam::aws:policy/service-role/AmazonRDSEnhancedMonitoringRole",
         opts=opts,
@@ -282,35 +290,6 @@ def _watch(
         watched.of_server(class_, storage, shared.max_connections, replica=replica),
         namespace="AWS/RDS",
         dimensions={"DBInstanceIdentifier": instance.identifier},
-        opts=shared.opts,
-    )
-
-
-def _keep(shared: Shared, primary: aws.rds.Instance, password: pulumi.Output[str]) -> None:
-    """The administrator's access, in the form that tools of AWS know."""
-    target, name = shared.target, f"{shared.name}-admin"
-    secret = aws.secretsmanager.Secret(
-        name,
-        description=f"Administrator of PostgreSQL, stack {target.stack}",
-        kms_key_id=target.encryption.key_arn,
-        tags=target.tags(COMPONENT, name),
-        opts=pulumi.ResourceOptions.merge(
-            shared.opts, pulumi.ResourceOptions(protect=target.protect)
-        ),
-    )
-    aws.secretsmanager.SecretVersion(
-        name,
-        secret_id=secret.id,
-        secret_string=pulumi.Output.json_dumps(
-            {
-                "engine": "postgres",
-                "host": primary.address,
-                "port": PORT,
-                "username": ADMIN,
-                "password": password,
-                "dbname": "postgres",
-            }
-        ),
         opts=shared.opts,
     )
 
