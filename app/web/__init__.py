@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from importlib.metadata import version
 from typing import Any
 from urllib.parse import quote
 
 from flask import Flask, g, url_for
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from app import __version__
 from app.cache import Cache
 from app.clock import utcnow
 from app.db import Database
@@ -84,7 +84,7 @@ def _prepare_templates(app: Flask, settings: Settings) -> None:
         bot_handle=handle,
         bot_url=f"https://bsky.app/profile/{quote(handle)}",
         claim_url=f"https://bsky.app/intent/compose?text={quote(f'@{handle} claim')}",
-        version=version("etcetera-exchange"),
+        version=__version__,
         rarities=list(Rarity),
         odds=[(rarity.value, percent / 100) for rarity, percent in ODDS.items()],
         picture=pictures.address,

@@ -4,10 +4,9 @@ from collections.abc import Mapping
 
 import pulumi
 import pulumi_aws as aws
-import pulumi_random as random
 from pulumi_kubernetes import core, meta
 
-from components import kubernetes
+from components import kubernetes, passwords
 from components.kubernetes import (
     METRICS_PORT,
     NAMESPACE,
@@ -174,7 +173,7 @@ def _keys(
     in secret and no other component keeps."""
 
     def made(what: str) -> pulumi.Output[str]:
-        return random.RandomPassword(f"{name}-{what}", length=48, special=False, opts=opts).result
+        return passwords.generate(f"{name}-{what}", 48, opts)
 
     keys = Keys(secret=made("secret-key"), operator_password=made("operator-password"))
     origin_secret = made("origin-secret")
