@@ -97,6 +97,11 @@ class AwsAccount:
     name: Literal["aws"] = "aws"
 
     @property
+    def origin(self) -> str:
+        """The host name that the CDN calls; nobody else is answered there."""
+        return f"origin.{self.domain}"
+
+    @property
     def zones(self) -> tuple[str, ...]:
         """Availability zones by name, such as us-east-1a."""
         return tuple(f"{self.region}{letter}" for letter in "abcdef"[: self.size.network.zones])

@@ -6,7 +6,7 @@ docs/decisions/0015-aws-topology.md.
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from infra.cost.book import Purchase
@@ -53,6 +53,13 @@ class AwsCluster:
     @property
     def machines(self) -> tuple[AwsMachines, ...]:
         return tuple(one for one in (self.server, self.agents, self.spot) if one)
+
+    @property
+    def groups(self) -> dict[str, AwsMachines]:
+        """Of EKS: two agents or more, since draining the only one would stop the site, and spot."""
+        count = self.server.count + (self.agents.count if self.agents else 0)
+        agents = replace(self.agents or self.server, count=max(2, count))
+        return {"agents": agents, **({"spot": self.spot} if self.spot else {})}
 
 
 @dataclass(frozen=True)
