@@ -1,6 +1,7 @@
 """The program: assembles the phase that the configuration names, and exports its outputs."""
 
 from dataclasses import asdict
+from datetime import UTC, datetime
 
 import pulumi
 
@@ -12,6 +13,7 @@ from components.postgres import Postgres, PostgresArgs
 from components.redis import Redis, RedisArgs
 from components.target import Target
 from components.workload import Workload, WorkloadArgs
+from infra.cost.stack import cost
 from infra.phases import Objectives
 from infra.preflight import PreflightError, check
 from infra.stack import ConfigError, Stack
@@ -126,3 +128,4 @@ pulumi.export("purge_token", cdn.outputs.purge_token if cdn else pulumi.Output.s
 pulumi.export("distribution_id", cdn.outputs.distribution_id if cdn else "")
 pulumi.export("endpoints", {**bluesky.outputs.endpoints, "metrics": metrics})
 pulumi.export("slo", {k: v for k, v in asdict(phase.objectives).items() if v is not None})
+pulumi.export("cost", cost(config, datetime.now(UTC).date()))

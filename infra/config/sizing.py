@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from infra.aws_sizes import (
     AWS_SIZES,
+    SELF_HOSTED_CLUSTERS,
     AwsCluster,
     AwsMachines,
     AwsNetwork,
@@ -24,6 +25,8 @@ Size = TypeVar("Size", AwsNetwork, AwsCluster, AwsPostgres, AwsRedis)
 def aws_size(config: "StackConfig") -> AwsSize:
     """Pure; `config` has been checked."""
     size = AWS_SIZES[config.phase]
+    if config.postgres_hosting == "kubernetes":
+        size = replace(size, cluster=SELF_HOSTED_CLUSTERS.get(config.phase, size.cluster))
     return replace(
         size,
         network=_chosen(size.network, cidr=config.vpc_cidr, zones=config.zones, nat=config.nat),

@@ -20,6 +20,7 @@ from infra.engine.stackfile import StackFile
 
 OVER_BUDGET = 2
 STALE_ITEMS_NAMED = 5
+UNITS = {"hour": "", "month": "", "gb-month": " GB", "gb": " GB", "million": " M"}
 
 screen = Console(highlight=False)
 notes = Console(stderr=True, highlight=False)
@@ -64,25 +65,31 @@ def _cost(stack: str) -> dict[str, Any]:
 
 def _lines(stack: str, document: dict[str, Any]) -> None:
     table = Table(
-        "component", "item", box=box.SIMPLE_HEAD, title=f"{stack}: US dollars a month, before tax"
+        "", box=box.SIMPLE_HEAD, title=f"{stack}: US dollars a month, before tax", pad_edge=False
     )
     for heading in ("quantity", "bought", "on demand", "effective"):
-        table.add_column(heading, justify="right")
-    for line in document["lines"]:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for part, effective in document["byComponent"].items():
+        own = [line for line in document["lines"] if line["component"] == part]
+        listed = sum(line["list"] for line in own)
         table.add_row(
-            line["component"],
-            line["item"] + (f"\n[dim]{line['assumption']}[/]" if line["assumption"] else ""),
-            f"{line['quantity']:g} {line['unit']}s"
-            if line["unit"] != "hour"
-            else f"{line['quantity']:g}",
-            line["purchase"],
-            f"{line['list']:.2f}",
-            f"{line['effective']:.2f}",
+            f"[bold]{part}[/]", "", "", f"[bold]{listed:.2f}[/]", f"[bold]{effective:.2f}[/]"
         )
+        for line in own:
+            table.add_row(
+                f"  {line['item']}",
+                f"{line['quantity']:g}{UNITS[line['unit']]}",
+                line["purchase"],
+                f"{line['list']:.2f}",
+                f"{line['effective']:.2f}",
+            )
     total = document["total"]
     table.add_section()
-    table.add_row("total", "", "", "", f"{total['list']:.2f}", f"[bold]{total['effective']:.2f}[/]")
+    table.add_row("total", "", "", f"{total['list']:.2f}", f"[bold]{total['effective']:.2f}[/]")
     screen.print(table)
+    assumed = dict.fromkeys(line["assumption"] for line in document["lines"])
+    for assumption in filter(None, assumed):
+        screen.print(f"[dim]assumed: {assumption}[/]", soft_wrap=True)
     _summary(document)
 
 
