@@ -104,7 +104,7 @@ class AwsUsage:
 
 @dataclass(frozen=True)
 class AwsSize:
-    """Everything of one phase. `alarms` counts CloudWatch alarms, for the cost."""
+    """Everything of one phase."""
 
     cluster: AwsCluster
     postgres: AwsPostgres
@@ -133,7 +133,7 @@ AWS_SIZES: dict[int, AwsSize] = {
         cluster=AwsCluster(
             server=AwsMachines(1, ("t4g.medium",), Purchase.COMMITTED),
             agents=AwsMachines(1, ("t4g.medium",), Purchase.COMMITTED),
-            spot=AwsMachines(4, ("t4g.small", "t4g.medium"), Purchase.SPOT),
+            spot=AwsMachines(4, ("t4g.small", "t4g.medium"), Purchase.SPOT, disk_gb=12),
         ),
         postgres=AwsPostgres(
             "db.t4g.xlarge",
@@ -147,6 +147,16 @@ AWS_SIZES: dict[int, AwsSize] = {
         usage=AwsUsage(cdn_gb=120, cdn_million_requests=8, log_gb=8, origin_gb=30),
     ),
 }
+
+SELF_HOSTED_CLUSTERS: dict[int, AwsCluster] = {
+    2: AwsCluster(
+        server=AwsMachines(1, ("t4g.small",), Purchase.COMMITTED),
+        # One for each server of PostgreSQL, of 16 GB and 4 vCPU; the site is beside them.
+        agents=AwsMachines(3, ("t4g.xlarge",), Purchase.COMMITTED, disk_gb=70),
+        spot=AwsMachines(4, ("t4g.small", "t4g.medium"), Purchase.SPOT, disk_gb=12),
+    ),
+}
+"""The clusters of phases that need other machines when PostgreSQL runs on them."""
 
 _MEMORY_GB = {"nano": 0.5, "micro": 1, "small": 2, "medium": 4}  # of t; larger ones double
 _LARGE_GB = {"t": 8, "m": 8, "c": 4, "r": 16}
