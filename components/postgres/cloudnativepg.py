@@ -12,9 +12,9 @@ from pulumi_kubernetes import apiextensions, core, meta, networking
 from components import passwords
 from components.kubernetes import NAMESPACE, Place
 from components.postgres import address, admin, backups, parameters
+from components.postgres.limits import MACHINE_SHARE, smallest_gb
 from components.postgres.ports import PostgresArgs, PostgresOutputs
 from components.target import AwsTarget
-from infra.aws_sizes import memory_gb
 
 COMPONENT = "postgres"
 GROUP = "postgresql.cnpg.io/v1"
@@ -25,8 +25,6 @@ OPERATOR_NAMESPACE = "cnpg-system"
 # The operator has an authority of its own for the servers' certificates. Who listens in is kept
 # out; who answers is decided by the cluster's network.
 TLS = {"sslmode": "require"}
-# The rest of a machine is for the site and the cluster itself.
-MEMORY_SHARE = 0.4
 BACKUP_AT = "0 0 3 * * *"  # daily at 3:00 UTC; the first field are seconds
 
 
@@ -129,7 +127,7 @@ def specification(
 ) -> dict[str, Any]:
     """The `spec` of the Cluster."""
     size = target.size.postgres
-    memory_mb = memory_mb_of(target)
+    memory_mb = int(smallest_gb(target.size.cluster) * MACHINE_SHARE * 1024)
     return {
         "instances": 1 + size.replicas,
         "imageName": IMAGE,
@@ -200,13 +198,6 @@ def _synchronous(args: PostgresArgs, replicas: int) -> dict[str, Any]:
     return {"synchronous": {"method": "any", "number": 1, "dataDurability": "preferred"}}
 
 
-def memory_mb_of(target: AwsTarget) -> int:
-    """What one server may take of the smallest machine that it may run on."""
-    cluster = target.size.cluster
-    machines = [one for one in (cluster.server, cluster.agents) if one]
-    return int(min(memory_gb(one.type) for one in machines) * 1024 * MEMORY_SHARE)
-
-
 def _namespace(name: str, target: AwsTarget, opts: pulumi.ResourceOptions) -> core.v1.Namespace:
     return core.v1.Namespace(
         f"{name}-namespace",
@@ -223,7 +214,12 @@ def _login(name: str, user: str, password: pulumi.Output[str], place: Place) -> 
     """As the operator takes the names and passwords of roles."""
     return core.v1.Secret(
         f"{name}-login",
-        metadata=place.metadata(f"{name}-login"),
+        metadata=meta.v1.ObjectMetaArgs(
+            name=f"{name}-login",
+            namespace=place.namespace,
+            # A new password is a new password of the role.
+            labels=place.labels(name) | {"cnpg.io/reload": "true"},
+        ),
         type="kubernetes.io/basic-auth",
         string_data={"username": pulumi.Output.secret(user), "password": password},
         opts=place.opts,

@@ -30,7 +30,8 @@ class PostgresOutputs:
     `url` is the writer: it leads to the primary, whichever server that is. `reader_url` leads to a
     replica, or to the primary while there is none. `replica_urls` are the servers one by one, for
     clients that measure how far each is behind; any of them may be the primary at the moment.
-    `metrics` are addresses of Prometheus metrics by name, and no secret. `provision` is the
+    `metrics` are addresses of Prometheus metrics by name, `instances` what CloudWatch calls the
+    servers (on RDS); neither is secret. `provision` is the
     environment of `python -m app provision`, which makes the database and its owner; empty where
     that is done already.
     """
@@ -39,6 +40,7 @@ class PostgresOutputs:
     reader_url: pulumi.Output[str]
     replica_urls: pulumi.Output[list[str]]
     metrics: Mapping[str, pulumi.Output[str]] = field(default_factory=dict)
+    instances: Mapping[str, pulumi.Output[str]] = field(default_factory=dict)
     provision: Mapping[str, pulumi.Output[str]] = field(default_factory=dict)
 
     @classmethod

@@ -103,6 +103,10 @@ def build(
         url=known(at_primary, owner, owner_password, args.database),
         reader_url=known(address.reader, owner, owner_password, args.database),
         replica_urls=known(address.each, owner, owner_password, args.database),
+        instances={
+            "primary": primary.identifier,
+            **{f"replica {n}": one.identifier for n, one in enumerate(replicas, start=1)},
+        },
         provision={
             "ADMIN_URL": known(at_primary, ADMIN, admin_password, "postgres"),
             "DATABASE": pulumi.Output.from_input(args.database),

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from pydantic.alias_generators import to_camel
 
+from components.postgres import limits
 from infra import addresses
 from infra.aws_sizes import AWS_SIZES
 from infra.config.aws import REQUIRED, AwsKeys
 from infra.config.local import LocalKeys
+from infra.config.sizing import aws_size
 from infra.cost.book import PriceBook
 from infra.cost.regions import REGIONS
 from infra.phases import PHASES
@@ -144,6 +146,10 @@ def _database(config: "StackConfig") -> Iterator[Problem]:
         for key in (*own, "database_storage", "multi_az", "backup_days"):
             if getattr(config, key) is not None:
                 yield key, "is for a database of the stack's own, and databaseUrl names another"
+    elif not list(_types(config)):  # sizes of what is unknown are unknown
+        yield from limits.problems(
+            aws_size(config), PHASES[config.phase], synchronous=config.synchronous_commit
+        )
 
 
 def named(found: Iterator[Problem]) -> list[str]:

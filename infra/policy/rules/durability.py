@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from infra.policy.graph import Graph
+from infra.policy.graph import Graph, Resource
 from infra.policy.rule import Breach, Rule, Severity
 
 STATEFUL = (
@@ -28,16 +28,21 @@ def _unprotected(graph: Graph) -> Iterator[Breach]:
     if graph.phase == "phase0":
         return  # a phase to try things out in
     for resource in graph.of(*STATEFUL):
-        if not resource.protect:
+        if not resource.protect and not _replica(resource):
             yield Breach(resource, "can be deleted by an update or a destroy")
     for resource in graph.of(*_DATABASES):
-        if resource.get("deletionProtection") is not True:
+        if resource.get("deletionProtection") is not True and not _replica(resource):
             yield Breach(resource, "can be deleted in the console (no deletionProtection)")
+
+
+def _replica(resource: Resource) -> bool:
+    """Read replicas are made again from their primary."""
+    return bool(resource.get("replicateSourceDb"))
 
 
 def _no_backup(graph: Graph) -> Iterator[Breach]:
     for resource in graph.of(*_DATABASES):
-        if resource.get("replicateSourceDb"):
+        if _replica(resource):
             continue
         days = resource.get("backupRetentionPeriod")
         if not isinstance(days, int | float) or days < _LEAST_DAYS:
