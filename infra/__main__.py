@@ -107,6 +107,7 @@ if phase.objectives != Objectives() or on_aws:
             redis=redis.outputs if redis else None,
             targets=dict(metrics),
             public_url=stack.public_url,
+            distribution_id=cdn.outputs.distribution_id if cdn else None,
         ),
         target,
     )

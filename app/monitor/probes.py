@@ -11,6 +11,8 @@ SECONDS = 5.0
 # Mentions wait at Bluesky and jobs in PostgreSQL: a break shorter than this loses nothing.
 PATIENCE_SECONDS = 60.0
 _CACHE = frozenset({"hit", "stale", "updating", "revalidated", "expired", "miss", "bypass"})
+# "Hit from cloudfront", "RefreshHit from cloudfront" and others.
+_CLOUDFRONT = {"refreshhit": "revalidated"}
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,8 @@ def visit(http: httpx.Client, site: str) -> Visit:
         answer = http.get(f"{site}/", timeout=SECONDS)
     except (httpx.HTTPError, httpx.InvalidURL):
         return Visit(False, time.monotonic() - began, "none")
-    cache = answer.headers.get("x-cache", "").lower()
+    told = answer.headers.get("x-cache", "").lower().partition(" ")[0]
+    cache = _CLOUDFRONT.get(told, told)
     return Visit(
         answer.status_code < 500,
         time.monotonic() - began,

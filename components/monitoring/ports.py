@@ -14,7 +14,8 @@ from infra.phases import Phase
 class MonitoringArgs:
     """`targets` are Prometheus endpoints by name; none need answer yet, or at any time.
 
-    `public_url` is what the site calls itself.
+    `public_url` is what the site calls itself. `distribution_id` is the CDN's, where it is one of
+    CloudFront.
     """
 
     phase: Phase
@@ -22,6 +23,7 @@ class MonitoringArgs:
     redis: RedisOutputs | None
     targets: Mapping[str, pulumi.Output[str]]
     public_url: str
+    distribution_id: pulumi.Output[str] | None = None
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,8 @@ def build(
         tags=target.tags(COMPONENT, name),
         opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(protect=target.protect)),
     )
-    for node, replica in watched.nodes(size.shards, size.replicas):
+    nodes = dict(watched.nodes(size.shards, size.replicas))
+    for node, replica in nodes.items():
         alarms.watch(
             f"{name}-{node}",
             target,
@@ -98,7 +99,8 @@ def build(
             pulumi.Output.all(token, group.configuration_endpoint_address).apply(
                 lambda known: f"rediss://:{known[0]}@{known[1]}:{PORT}/0?cluster=true"
             )
-        )
+        ),
+        nodes={f"node {node}": _member(group, node) for node in nodes},
     )
 
 

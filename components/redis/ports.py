@@ -1,6 +1,7 @@
 """What every Redis backend takes and gives."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import pulumi
 
@@ -17,6 +18,8 @@ class RedisArgs:
 
 @dataclass(frozen=True)
 class RedisOutputs:
-    """`url` is secret and known only when the server answers."""
+    """`url` is secret and known only when the server answers. `nodes` is what CloudWatch calls the
+    servers (on ElastiCache)."""
 
     url: pulumi.Output[str]
+    nodes: Mapping[str, pulumi.Output[str]] = field(default_factory=dict)
