@@ -138,8 +138,11 @@ def refresh(stack_name: str, yes: bool) -> None:  # noqa: ARG001
 @cli.command(help="Stop and remove everything of the stack, its data included.")
 @with_stack
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("--leftovers", is_flag=True, hidden=True, help="After the CLI: what it left here.")
 @explained
-def destroy(stack_name: str, yes: bool) -> None:
+def destroy(stack_name: str, yes: bool, leftovers: bool) -> None:
+    if leftovers and _on_aws(stack_name):
+        return  # nothing of it is on this machine
     root = _stack(stack_name).local.root
     entries = list(reversed(operations.entries(root)))
     if entries:

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from infra.policy.immutable import immutable
-from infra.policy.rules.durability import STATEFUL
+from infra.policy.rules.durability import stateful
 
 HIDDEN = "[secret]"
 _REFERENCE = re.compile(r"\$\{([^.}]+)\.")
@@ -30,7 +30,7 @@ class Declared:
 
     @property
     def stateful(self) -> bool:
-        return self.type in STATEFUL
+        return stateful(self.type, self.inputs)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """What cannot be made again is protected and backed up."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from infra.policy.graph import Graph, Resource
 from infra.policy.rule import Breach, Rule, Severity
@@ -18,6 +19,11 @@ STATEFUL = (
     "kubernetes:postgresql.cnpg.io/v1:Cluster",
 )
 """Types whose loss or replacement loses something."""
+
+def stateful(type_: str, inputs: Mapping[str, Any]) -> bool:
+    """Whether a resource holds what nothing else does; a replica is made again from its source."""
+    return type_ in STATEFUL and not inputs.get("replicateSourceDb")
+
 
 # A cache is made again from the database; a zone and a secret are protected, not backed up.
 _DATABASES = ("aws:rds/instance:Instance", "aws:rds/cluster:Cluster")

@@ -24,6 +24,8 @@ def _at_rest(graph: Graph) -> Iterator[Breach]:
         if not replica and resource.get(_AT_REST[resource.type]) is not True:
             yield Breach(resource, f"does not set {_AT_REST[resource.type]}")
     for resource in graph.of("aws:ec2/instance:Instance"):
+        if resource.get("launchTemplate"):
+            continue  # which says what its disks are like
         disks = [resource.get("rootBlockDevice") or {}, *(resource.get("ebsBlockDevices") or [])]
         if any(disk.get("encrypted") is not True for disk in disks):
             yield Breach(resource, "has a disk that is not encrypted")

@@ -60,6 +60,8 @@ def _too_wide(resource: Any, rule: Any) -> Iterator[Breach]:
 
 def _metadata(graph: Graph) -> Iterator[Breach]:
     for resource in graph.of("aws:ec2/instance:Instance", "aws:ec2/launchTemplate:LaunchTemplate"):
+        if resource.get("launchTemplate"):
+            continue  # which says how metadata is asked for
         if resource.get("metadataOptions.httpTokens") != "required":
             yield Breach(resource, "answers metadata requests without a token (IMDSv1)")
 
