@@ -10,6 +10,7 @@ from components.cluster import cost as cluster
 from components.dns import cost as dns
 from components.edge import cost as edge
 from components.encryption import cost as encryption
+from components.monitoring import cost as monitoring
 from components.network import cost as network
 from components.postgres import cost as postgres
 from components.redis import cost as redis
@@ -54,6 +55,7 @@ def lines(
         *workload.cost_lines("app"),
         *edge.cost_lines("edge"),
         *cdn.cost_lines("cdn", size.usage),
+        *monitoring.cost_lines("monitor"),
     ]
 
 

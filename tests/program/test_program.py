@@ -28,6 +28,7 @@ OUTPUTS = {
     "redis_url",
     "purge_url",
     "purge_token",
+    "distribution_id",
     "endpoints",
     "slo",
 }
