@@ -29,6 +29,7 @@ OUTPUTS = {
     "purge_url",
     "purge_token",
     "distribution_id",
+    "cost",
     "endpoints",
     "slo",
 }
