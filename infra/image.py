@@ -23,6 +23,7 @@ from infra.engine.stackfile import StackFile
 
 REPOSITORY = Path(__file__).parents[1]
 PACKAGES = REPOSITORY / "requirements" / "image.txt"
+STDERR = 2
 # Machines of stacks are arm64 by default (infra/aws_sizes.py), those of developers often are not.
 PLATFORMS = ("linux/arm64", "linux/amd64")
 BUILDERS = {
@@ -139,7 +140,7 @@ def _run(lines: Sequence[Sequence[str]]) -> None:
     for line in lines:
         click.echo(f"+ {' '.join(line)}", err=True)
         # The builder's own words are for people; what this prints is for programs, too.
-        ended = subprocess.run(line, cwd=REPOSITORY, stdout=sys.stderr, check=False)
+        ended = subprocess.run(line, cwd=REPOSITORY, stdout=STDERR, check=False)
         if ended.returncode:
             raise ImageError(f"{line[0]} failed with exit code {ended.returncode}")
 
