@@ -12,7 +12,7 @@ from pulumi_kubernetes import apiextensions, core, meta, networking
 from components import passwords
 from components.kubernetes import NAMESPACE, Place
 from components.postgres import address, admin, backups, parameters
-from components.postgres.limits import MACHINE_SHARE, smallest_gb
+from components.postgres.limits import machines_for_databases, server_memory_mb
 from components.postgres.ports import PostgresArgs, PostgresOutputs
 from components.target import AwsTarget
 
@@ -22,6 +22,7 @@ IMAGE = "ghcr.io/cloudnative-pg/postgresql:18.4-system-trixie"  # with barman
 ADMIN = "postgres"
 PORT, STATUS_PORT, METRICS_PORT = 5432, 8000, 9187
 OPERATOR_NAMESPACE = "cnpg-system"
+MACHINE = "etcetera.exchange/machine"
 # The operator has an authority of its own for the servers' certificates. Who listens in is kept
 # out; who answers is decided by the cluster's network.
 TLS = {"sslmode": "require"}
@@ -127,7 +128,8 @@ def specification(
 ) -> dict[str, Any]:
     """The `spec` of the Cluster."""
     size = target.size.postgres
-    memory_mb = int(smallest_gb(target.size.cluster) * MACHINE_SHARE * 1024)
+    memory_mb = server_memory_mb(target.size.cluster)
+    kind, _ = machines_for_databases(target.size.cluster)
     return {
         "instances": 1 + size.replicas,
         "imageName": IMAGE,
@@ -167,6 +169,7 @@ def specification(
             "enablePodAntiAffinity": True,
             "podAntiAffinityType": "required",
             "topologyKey": "kubernetes.io/hostname",
+            "nodeSelector": {MACHINE: kind},
         },
         "topologySpreadConstraints": [
             {

@@ -1,9 +1,9 @@
-"""What a database on AWS cannot be. Pure; a problem names the field of the configuration to mend."""
+"""What a database on AWS cannot be. Pure; a problem names the field of configuration to mend."""
 
 from collections.abc import Iterator
 
 from components.postgres.parameters import HOSTS_CONNECTIONS
-from infra.aws_sizes import AwsCluster, AwsPostgres, AwsSize, memory_gb
+from infra.aws_sizes import AwsCluster, AwsMachines, AwsPostgres, AwsSize, memory_gb
 from infra.phases import Phase
 
 # What a connection takes of a server that does other things as well; half of its memory may go for
@@ -45,25 +45,32 @@ def _on_rds(size: AwsPostgres, connections: int, *, synchronous: bool) -> Iterat
 
 
 def _on_kubernetes(size: AwsPostgres, cluster: AwsCluster, connections: int) -> Iterator[Problem]:
-    machines = [one for one in (cluster.server, cluster.agents) if one]
-    count = sum(one.count for one in machines)
-    if count < 1 + size.replicas:
+    _, machines = machines_for_databases(cluster)
+    if machines.count < 1 + size.replicas:
         yield (
             "database_replicas",
             f"{1 + size.replicas} servers of PostgreSQL need a machine each, and the cluster has "
-            f"{count} beside those for workers; use {count - 1} on them, or postgresHosting rds",
+            f"{machines.count} for them; use {machines.count - 1}, or postgresHosting rds",
         )
-    if not _holds(MACHINE_SHARE * smallest_gb(cluster), connections):
+    memory = server_memory_mb(cluster) / 1024
+    if not _holds(memory, connections):
         yield (
             "node_type",
-            f"{MACHINE_SHARE:.0%} of {smallest_gb(cluster):g} GB is too little for PostgreSQL with "
-            f"the {connections} connections of the phase; use a larger one",
+            f"{machines.type} leaves PostgreSQL {memory:.1f} GB, too little for the {connections} "
+            "connections of the phase; use a larger one",
         )
 
 
-def smallest_gb(cluster: AwsCluster) -> float:
-    """The memory of the smallest machine that may run PostgreSQL."""
-    return min(memory_gb(one.type) for one in (cluster.server, cluster.agents) if one)
+def machines_for_databases(cluster: AwsCluster) -> tuple[str, AwsMachines]:
+    """Those of the cluster that run PostgreSQL, and their label: agents where there are some."""
+    if cluster.distribution == "eks":
+        return "agents", cluster.groups["agents"]
+    return ("agents", cluster.agents) if cluster.agents else ("server", cluster.server)
+
+
+def server_memory_mb(cluster: AwsCluster) -> int:
+    """What one server of PostgreSQL gets of its machine."""
+    return int(memory_gb(machines_for_databases(cluster)[1].type) * MACHINE_SHARE * 1024)
 
 
 def _holds(gb: float, connections: int) -> bool:
