@@ -11,7 +11,7 @@ from components.edge import Edge, EdgeArgs
 from components.monitoring import Monitoring, MonitoringArgs
 from components.postgres import Postgres, PostgresArgs
 from components.redis import Redis, RedisArgs
-from components.target import Target
+from components.target import AwsTarget, Target
 from components.workload import Workload, WorkloadArgs
 from infra.cost.stack import cost
 from infra.phases import Objectives
@@ -127,6 +127,10 @@ pulumi.export("redis_url", redis.outputs.url if redis else pulumi.Output.secret(
 pulumi.export("purge_url", cdn.outputs.purge_url if cdn else "")
 pulumi.export("purge_token", cdn.outputs.purge_token if cdn else pulumi.Output.secret(""))
 pulumi.export("distribution_id", cdn.outputs.distribution_id if cdn else "")
+# For who operates a stack on AWS; nothing elsewhere.
+ours = target if isinstance(target, AwsTarget) else None
+pulumi.export("kubeconfig", ours.cluster.kubeconfig if ours else pulumi.Output.secret(""))
+pulumi.export("name_servers", ours.dns.name_servers if ours else [])
 pulumi.export("endpoints", {**bluesky.outputs.endpoints, "metrics": metrics})
 pulumi.export("slo", {k: v for k, v in asdict(phase.objectives).items() if v is not None})
 pulumi.export("cost", cost(config, datetime.now(UTC).date()))

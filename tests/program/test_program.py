@@ -30,6 +30,8 @@ OUTPUTS = {
     "purge_token",
     "distribution_id",
     "cost",
+    "kubeconfig",
+    "name_servers",
     "endpoints",
     "slo",
 }
