@@ -37,7 +37,11 @@ def _k3s(name: str, size: AwsCluster, network: AwsNetwork) -> list[CostLine]:
     ]
     lines += [line for one in groups.values() if one for line in _around(one, network)]
     secrets = [f"{name}-authority", *([f"{name}-join"] if any(groups.values()) else [])]
-    alarms = [f"{name}-server-{what}" for what in _SERVER_ALARMS]
+    alarms = [
+        f"{name}-server-{what}"
+        for what in _SERVER_ALARMS
+        if what != "credits" or size.server.type.startswith("t")
+    ]
     alarms += [f"{name}-{kind}-missing" for kind, one in groups.items() if one]
     return [
         *lines,

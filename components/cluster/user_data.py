@@ -29,6 +29,7 @@ def script(settings: Mapping[str, str], parts: Sequence[str]) -> str:
     text = "\n".join(
         [
             "#!/bin/bash",
+            "# shellcheck disable=SC2016 # settings mean what they say",
             "set -euo pipefail",
             *(f"readonly {name}={shlex.quote(value)}" for name, value in settings.items()),
             *((_FOLDER / f"{part}.sh").read_text() for part in parts),

@@ -14,11 +14,8 @@ from components.kubernetes import NAMESPACE, Place
 from components.target import AwsTarget
 
 TRAEFIK = "traefik.ingress.kubernetes.io"
+COMPRESS = "compress"
 TTL_SECONDS = 60
-
-
-def origin(domain: str) -> str:
-    return f"origin.{domain}"
 
 
 def build(
@@ -26,7 +23,7 @@ def build(
 ) -> EdgeOutputs:
     if not args.behind_cdn:
         raise ValueError("on AWS the edge is behind a CDN, which ends the TLS of people's browsers")
-    host = origin(target.domain)
+    host = target.origin
     record = aws.route53.Record(
         f"{name}-origin",
         zone_id=target.dns.zone_id,
@@ -50,7 +47,7 @@ def build(
         f"{name}-compress",
         api_version="traefik.io/v1alpha1",
         kind="Middleware",
-        metadata=place.metadata("compress"),
+        metadata=place.metadata(COMPRESS),
         spec={"compress": {"minResponseBodyBytes": 512}},
         opts=place.opts,
     )
@@ -60,11 +57,11 @@ def build(
             name="web",
             namespace=place.namespace,
             labels=place.labels("web"),
-            annotations=annotations(target)
-            | {f"{TRAEFIK}/router.middlewares": f"{NAMESPACE}-compress@kubernetescrd"},
+            annotations=annotations(target),
         ),
         spec=networking.v1.IngressSpecArgs(
             ingress_class_name=INGRESS_CLASS,
+            tls=[networking.v1.IngressTLSArgs(hosts=[host])],
             rules=[
                 networking.v1.IngressRuleArgs(
                     host=host,
@@ -96,14 +93,17 @@ def build(
 
 
 def annotations(target: AwsTarget) -> dict[str, str]:
-    """How Traefik serves it: on k3s with a certificate that it gets by itself; on EKS the load
-    balancer ends TLS."""
+    """How Traefik serves it. On k3s it gets itself a certificate; on EKS the load balancer has one,
+    and the ingress never hears that it is served, as Traefik does not know of the balancer."""
     if target.size.cluster.distribution == "eks":
-        return {f"{TRAEFIK}/router.entrypoints": "web"}
+        extra = {"pulumi.com/skipAwait": "true"}
+    else:
+        extra = {f"{TRAEFIK}/router.tls.certresolver": CERTIFICATE_RESOLVER}
     return {
         f"{TRAEFIK}/router.entrypoints": "websecure",
         f"{TRAEFIK}/router.tls": "true",
-        f"{TRAEFIK}/router.tls.certresolver": CERTIFICATE_RESOLVER,
+        f"{TRAEFIK}/router.middlewares": f"{NAMESPACE}-{COMPRESS}@kubernetescrd",
+        **extra,
     }
 
 

@@ -31,6 +31,7 @@ UNTAGGED = (
     "aws:cloudwatch/dashboard:Dashboard",
     "aws:sns/topicPolicy:TopicPolicy",
     "aws:sns/topicSubscription:TopicSubscription",
+    "aws:autoscaling/attachment:Attachment",
 )
 LABELS = ("name", "component", "part-of", "managed-by")
 """Of every object in the cluster, each after `app.kubernetes.io/`."""
