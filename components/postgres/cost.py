@@ -11,6 +11,10 @@ COMPONENT = "postgres"
 RESERVED = (
     "Reserved database instances: paid for a year, used or not, and for this family and region only"
 )
+ALONE = (
+    "A primary without a standby has no automatic failover: RDS restarts it in place within minutes "
+    "(multiAz has one, for twice the price)"
+)
 # Enhanced monitoring once a minute and the log itself. An estimate of ours.
 LOG_GB = 0.4
 # Compressed log and base backups of a week, per gigabyte of the database. An estimate of ours.
@@ -28,13 +32,14 @@ def _on_rds(name: str, size: AwsPostgres) -> Iterator[CostLine]:
     classes = {name: size.instance_class, **dict.fromkeys(replicas, replica_class)}
     copies = 2 if size.multi_az else 1  # a standby costs what the primary costs
     gives_up = RESERVED if size.purchase is Purchase.COMMITTED else ""
+    primary_gives_up = ". ".join(filter(None, (gives_up, "" if size.multi_az else ALONE)))
     yield CostLine(
         COMPONENT,
         f"rds.postgres.{size.instance_class}",
         copies,
         (name,),
         size.purchase,
-        gives_up=gives_up,
+        gives_up=primary_gives_up,
     )
     if replicas:
         yield CostLine(
