@@ -373,7 +373,7 @@ def _answers(
         name="AWS-RunShellScript",
         targets=[aws.ssm.AssociationTargetArgs(key="InstanceIds", values=[instance.id])],
         parameters={"commands": ask},
-        wait_for_success_timeout_seconds=_READY_SECONDS,
+        wait_for_success_timeout_seconds=_READY_SECONDS + 300,  # to start at all
         tags=target.tags("cluster", f"{name}-ready"),
         opts=pulumi.ResourceOptions.merge(
             opts,
@@ -538,7 +538,7 @@ class _Joining:
             health_check_type="EC2",
             health_check_grace_period=300,
             default_instance_warmup=180,
-            # The disks of databases in pods are moved by people.
+            # A database would fail over each time.
             max_instance_lifetime=None
             if machines.stores(target) and kind == "agents"
             else _ROTATION_DAYS * 86_400,

@@ -88,10 +88,17 @@ SHAPES = [
 every_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
 
 
+def laid(account: AwsAccount, region: str) -> Recording:
+    def declare() -> None:
+        foundations.lay(account)
+
+    config = {"etcetera:region": region, "etcetera:accountId": ACCOUNT}
+    return offline.record("test", config, run=declare)
+
+
 @cache
 def recorded(shape: Shape) -> Recording:
-    config = {"etcetera:region": shape.region, "etcetera:accountId": ACCOUNT}
-    return offline.record("test", config, run=lambda: foundations.lay(shape.account()) and None)
+    return laid(shape.account(), shape.region)
 
 
 def of(shape: Shape, *types: str) -> Iterator[Resource]:
@@ -356,9 +363,7 @@ def test_a_network_that_would_not_work_is_refused_by_its_key() -> None:
     account = shape.account()
     size = replace(account.size, network=replace(account.size.network, cidr="10.43.0.0/16"))
     with pytest.raises(ValueError, match=r"etcetera:vpcCidr: .* services"):
-        offline.record(
-            "test", {}, run=lambda: foundations.lay(replace(account, size=size)) and None
-        )
+        laid(replace(account, size=size), shape.region)
 
 
 @every_shape

@@ -98,8 +98,7 @@ def machine(tmp_path: Path) -> Machine:
     (agent / "bin").mkdir()
     (root / "dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_vol0abc").touch()
     for name, body in STANDINS.items():
-        folder = agent / "bin" if name.endswith("-ctl") else state / "bin"
-        file = folder / name
+        file = (agent if name.endswith("-ctl") else state) / "bin" / name
         file.write_text(f'#!/bin/bash\necho "{name} $*" >>"$STATE/calls"\n{body}\n')
         file.chmod(0o755)
     (state / "release/k3s-arm64").write_text(BINARY)
