@@ -1,6 +1,6 @@
 """Decides what PostgreSQL, Valkey and Bluesky are on AWS: guarded, priced, watched, secret where
-they must be, and the same servers from phase to phase. That AWS takes these arguments is decided by the
-provider's own rules (.ci/run); what CloudNativePG makes of its objects is decided by no test here.
+they must be, and the same servers from phase to phase. That AWS takes these arguments is decided by
+the provider's own rules (.ci/run); what CloudNativePG makes of its objects by no test here.
 """
 
 from __future__ import annotations
@@ -209,6 +209,8 @@ def test_the_writer_is_the_primary_and_readers_try_it_last() -> None:
     (primary,) = hosts.names(output(recording, "url"))
     read = hosts.names(output(recording, "reader_url"))
     assert len(read) == 3
+    # Its answers are made up with the names of the resources in them.
+    assert "replica" not in primary
     assert read[-1] == primary
     one_by_one = [hosts.names(url) for url in output(recording, "replica_urls")]
     assert [name for (name,) in one_by_one] == read
