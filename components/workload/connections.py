@@ -50,10 +50,11 @@ def servers(postgres: Sequence[str], redis: Sequence[str]) -> list[Server]:
     for url in postgres:
         parts = psycopg.conninfo.conninfo_to_dict(url)
         hosts = str(parts["host"]).split(",")
-        ports = str(parts.get("port") or 5432).split(",")
+        ports = str(parts.get("port") or "").split(",")
         ports = ports * len(hosts) if len(ports) == 1 else ports
         found |= {
-            Server(_network(host), int(port)) for host, port in zip(hosts, ports, strict=True)
+            Server(_network(host), int(port or 5432))
+            for host, port in zip(hosts, ports, strict=True)
         }
     for url in redis:
         for address in urlsplit(url).netloc.rpartition("@")[2].split(","):

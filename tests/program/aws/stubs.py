@@ -94,8 +94,10 @@ def workload_args(phase: int, **changes: Any) -> WorkloadArgs:
             reader_url=pulumi.Output.secret(POSTGRES),
             replica_urls=pulumi.Output.secret([POSTGRES] * size.postgres.replicas),
             provision={
-                name: pulumi.Output.secret(f"{SENTINEL}-{name}")
-                for name in ("ADMIN_URL", "DATABASE", "OWNER", "OWNER_PASSWORD")
+                "ADMIN_URL": pulumi.Output.secret(POSTGRES),
+                "DATABASE": known("etcetera"),
+                "OWNER": known("app"),
+                "OWNER_PASSWORD": pulumi.Output.secret(SENTINEL),
             },
         ),
         redis=RedisOutputs(url=pulumi.Output.secret(REDIS)) if size.redis else None,
