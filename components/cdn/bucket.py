@@ -47,7 +47,6 @@ def bucket(name: str, target: AwsTarget, opts: pulumi.ResourceOptions) -> aws.s3
                 apply_server_side_encryption_by_default=aws.s3.BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultArgs(
                     sse_algorithm="AES256"
                 ),
-                bucket_key_enabled=True,
             )
         ],
         opts=opts,
