@@ -126,13 +126,22 @@ def _change(path: str, was: Declared, now: Declared, renewed: set[str]) -> Chang
 
 
 def _differing(was: Any, now: Any, path: str = "") -> Iterator[str]:
-    """Paths at which two values differ; lists are compared as a whole."""
+    """Paths at which two values differ; lists are compared one by one if they are of objects, and
+    as long as each other, else as a whole."""
     if isinstance(was, Mapping) and isinstance(now, Mapping):
         for key in was.keys() | now.keys():
             inner = f"{path}.{key}" if path else key
             yield from _differing(was.get(key), now.get(key), inner)
+    elif _alike(was, now):
+        for index, (one, other) in enumerate(zip(was, now, strict=True)):
+            yield from _differing(one, other, f"{path}.{index}")
     elif was != now:
         yield path
+
+
+def _alike(was: Any, now: Any) -> bool:
+    lists = isinstance(was, list) and isinstance(now, list) and len(was) == len(now)
+    return lists and all(isinstance(one, Mapping) for one in (*was, *now))
 
 
 def _referring(value: Any, names: set[str], path: str = "") -> Iterator[str]:

@@ -201,7 +201,7 @@ def _comparison(console: Console, found: Review) -> None:
     )
     for sign, resources in (("create", comparison.added), ("delete", comparison.removed)):
         for one in resources.values():
-            console.print(f" {SIGNS[sign]} [dim]{one.type}[/] {one.name}")
+            console.print(f" {SIGNS[sign]} [dim]{one.type}[/] {one.name}", soft_wrap=True)
     for change in comparison.changed:
         if set(change.keys) <= _EXPECTED:
             continue

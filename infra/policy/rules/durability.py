@@ -20,6 +20,7 @@ STATEFUL = (
 )
 """Types whose loss or replacement loses something."""
 
+
 def stateful(type_: str, inputs: Mapping[str, Any]) -> bool:
     """Whether a resource holds what nothing else does; a replica is made again from its source."""
     return type_ in STATEFUL and not inputs.get("replicateSourceDb")
