@@ -133,7 +133,7 @@ AWS_SIZES: dict[int, AwsSize] = {
         cluster=AwsCluster(
             server=AwsMachines(1, ("t4g.medium",), Purchase.COMMITTED),
             agents=AwsMachines(1, ("t4g.medium",), Purchase.COMMITTED),
-            spot=AwsMachines(4, ("t4g.small", "t4g.medium"), Purchase.SPOT, disk_gb=12),
+            spot=AwsMachines(3, ("t4g.small", "t4g.medium"), Purchase.SPOT, disk_gb=12),
         ),
         postgres=AwsPostgres(
             "db.t4g.xlarge",
@@ -150,10 +150,10 @@ AWS_SIZES: dict[int, AwsSize] = {
 
 SELF_HOSTED_CLUSTERS: dict[int, AwsCluster] = {
     2: AwsCluster(
-        server=AwsMachines(1, ("t4g.small",), Purchase.COMMITTED),
+        server=AwsMachines(1, ("t4g.medium",), Purchase.COMMITTED),
         # One for each server of PostgreSQL, of 16 GB and 4 vCPU; the site is beside them.
         agents=AwsMachines(3, ("t4g.xlarge",), Purchase.COMMITTED, disk_gb=60),
-        spot=AwsMachines(3, ("t4g.small", "t4g.medium"), Purchase.SPOT, disk_gb=12),
+        spot=AwsMachines(2, ("t4g.small", "t4g.medium"), Purchase.SPOT, disk_gb=12),
     ),
 }
 """The clusters of phases that need other machines when PostgreSQL runs on them."""
