@@ -12,8 +12,8 @@ RESERVED = (
     "Reserved database instances: paid for a year, used or not, and for this family and region only"
 )
 ALONE = (
-    "A primary without a standby has no automatic failover: RDS restarts it in place within minutes "
-    "(multiAz has one, for twice the price)"
+    "A primary without a standby has no automatic failover: RDS restarts it in place within "
+    "minutes (multiAz has one, for twice the price)"
 )
 # Enhanced monitoring once a minute and the log itself. An estimate of ours.
 LOG_GB = 0.4
