@@ -2,11 +2,9 @@
 
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,9 @@ from infra.local import operations, procfs
 from infra.local.order import last_first
 from infra.local.store import Store
 from infra.local.supervisor import watched
+from tests.servers import free_port
+
+__all__ = ["HASTY", "PROCESS", "SECRET", "TASK", "Stack", "eventually", "free_port"]
 
 PROCESS, TASK, SECRET = "local:index:Process", "local:index:Task", "local:index:Secret"
 
@@ -23,16 +24,6 @@ PATIENCE = 60
 """Seconds; generous, for a machine that has much else to do. What works does not wait for it."""
 HASTY = {"intervalSeconds": 1, "failures": 5}
 """Finds out soon that a process hangs, and takes none for hung that is only slow for a while."""
-
-_ports = count(21100)
-
-
-def free_port() -> int:
-    for port in _ports:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) != 0:
-                return port
-    raise AssertionError("unreachable")
 
 
 def eventually(holds: Callable[[], object], seconds: float = PATIENCE) -> None:

@@ -73,7 +73,7 @@ def test_it_is_whole_when_it_is_up_and_stays_and_mends_what_hangs_or_forgets(roo
         os.kill(before["redis-1"], signal.SIGSTOP)
         (root / "run" / "redis-2" / "nodes.conf").unlink()
         os.kill(before["redis-2"], signal.SIGKILL)
-        eventually(lambda: all(replaced(root, name, before[name]) for name in WOUNDED), 40)
+        eventually(lambda: all(replaced(root, name, before[name]) for name in WOUNDED))
         # One is back by itself, the other waits to be taken in.
         assert changed(up(root)[1]) == ["update redis-cluster"]
         assert whole(client)
