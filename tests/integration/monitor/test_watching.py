@@ -35,6 +35,13 @@ pytestmark = pytest.mark.integration
 Watch = Callable[..., "Watched"]
 
 
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is only slow is not lost."""
+    monkeypatch.setattr("app.monitor.redis.SECONDS", 5.0)
+    monkeypatch.setattr("app.monitor.targets.SECONDS", 10.0)
+
+
 class Watched:
     """A monitor that runs, asked as others ask it."""
 
