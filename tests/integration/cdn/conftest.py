@@ -57,7 +57,7 @@ class Origin:
     def __init__(self) -> None:
         self.answer: Callable[[Request], Answer] = lambda _: Answer()
         self.requests: list[Request] = []
-        self._port = 0
+        self._port = free_port()
         self._server: ThreadingHTTPServer | None = None
         self._connections: list[socket.socket] = []
 
