@@ -25,6 +25,7 @@ from components.target import Binaries, LocalTarget
 from infra.engine import deploy, program
 from infra.phases import PHASES
 from tests.integration.local.conftest import Stack, eventually
+from tests.servers import free_base
 
 pytestmark = pytest.mark.integration
 
@@ -165,7 +166,7 @@ class Writer:
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    database = Database(tmp_path_factory.mktemp("patroni") / "stack", 22700)
+    database = Database(tmp_path_factory.mktemp("patroni") / "stack", free_base())
     with pytest.MonkeyPatch.context() as patch:
         # A machine that tests keep busy may be slower than one that only serves.
         patch.setattr("components.postgres.cluster.FAILURES", 8)

@@ -22,11 +22,12 @@ from infra.engine import deploy, program
 from infra.engine.deploy import Done
 from infra.phases import PHASES
 from tests.integration.jobs.kit import eventually
+from tests.servers import free_base
 from tests.stacks import changed, destroy, pids
 
 pytestmark = pytest.mark.integration
 
-PORT_BASE = 32000
+PORT_BASE = free_base()
 WOUNDED = ("redis-1", "redis-2")
 
 
