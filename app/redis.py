@@ -29,7 +29,7 @@ SILENCE_SECONDS = 2.0
 """How long a node of a cluster that did not answer in time is left alone: longer than it takes to
 find out the same of all six, so that no thread does so after another."""
 
-_LAYOUT_SECONDS = 0.3  # for a node to tell who has which keys
+LAYOUT_SECONDS = 0.3  # for a node to tell who has which keys
 
 
 def connect(url: str, *, timeout: float) -> Client:
@@ -51,9 +51,7 @@ def connect_to(key: str, url: str, *, timeout: float) -> redis.Redis:
     a failover: whatever a call raises, connect again.
     """
     if is_cluster(url):
-        with closing(
-            redis.RedisCluster(**cluster_options(url, timeout=_LAYOUT_SECONDS))
-        ) as cluster:
+        with closing(redis.RedisCluster(**cluster_options(url, timeout=LAYOUT_SECONDS))) as cluster:
             node = cluster.get_node_from_key(key)  # type: ignore[no-untyped-call]
         parts = urlsplit(addresses(url)[0])
         url = urlunsplit(parts._replace(netloc=_netloc(parts.netloc, f"{node.host}:{node.port}")))
@@ -126,7 +124,7 @@ class _Patience:
     is_connected: bool
 
     def connect(self) -> None:
-        if not self.is_connected and time.monotonic() < _SILENT.get((self.host, self.port), 0.0):
+        if not self.is_connected and time.monotonic() < SILENT.get((self.host, self.port), 0.0):
             raise redis.TimeoutError(f"{self.host}:{self.port} did not answer a moment ago")
         try:
             super().connect()  # type: ignore[misc]
@@ -142,7 +140,7 @@ class _Patience:
             raise
 
     def _be_silent(self) -> None:
-        _SILENT[self.host, self.port] = time.monotonic() + SILENCE_SECONDS
+        SILENT[self.host, self.port] = time.monotonic() + SILENCE_SECONDS
 
 
 class _Wary(_Patience, redis.Connection): ...
@@ -151,4 +149,4 @@ class _Wary(_Patience, redis.Connection): ...
 class _WaryTls(_Patience, redis.SSLConnection): ...
 
 
-_SILENT: dict[tuple[str, int], float] = {}  # until when, by node
+SILENT: dict[tuple[str, int], float] = {}  # until when, by node

@@ -17,8 +17,10 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -152,14 +154,15 @@ class Crowd:
 
 
 class Killer(threading.Thread):
-    """SIGKILLs one process of the stack after the other, at random, until stopped."""
+    """SIGKILLs one process of the stack after the other, at random, until stopped or `most`."""
 
-    def __init__(self, root: Path, chance: random.Random, pause: float) -> None:
+    def __init__(self, root: Path, chance: random.Random, pause: float, most: float) -> None:
         super().__init__(name="killer", daemon=True)
         self.kills: Counter[str] = Counter()
         self._root = root
         self._chance = chance
         self._pause = pause
+        self._most = most
         self._done = threading.Event()
 
     def run(self) -> None:
@@ -168,13 +171,16 @@ class Killer(threading.Thread):
             for entry in operations.entries(self._root)
             if entry.name.startswith("worker-") or entry.name in ("ingest", "redis")
         ]
-        while not self._done.wait(self._pause * self._chance.uniform(0.5, 1.5)):
+        while self.kills.total() < self._most:
+            if self._done.wait(self._pause * self._chance.uniform(0.5, 1.5)):
+                return
             name = self._chance.choice(targets)
             state = operations.read("local:index:Process", name, self._root)
             pid = int((state or {}).get("pid") or 0)
             if pid:
-                os.kill(pid, signal.SIGKILL)
-                self.kills[name] += 1
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+                    self.kills[name] += 1
 
     def stop(self) -> None:
         self._done.set()
@@ -188,8 +194,10 @@ def run(
     port_base: int = 23700,
     pause: float = 3.0,
     patience: float = 3600.0,
+    kills: float = inf,
 ) -> Report:
-    """The whole trial. `pause`: mean seconds between kills; `patience`: seconds to wait at most."""
+    """The whole trial. `pause`: mean seconds between kills, of which there are `kills` at most;
+    `patience`: seconds to wait at most."""
     chance = random.Random(seed)
     with tempfile.TemporaryDirectory(prefix="etcetera-chaos-") as folder:
         root = Path(folder) / "stack"
@@ -199,7 +207,7 @@ def run(
             say("people sign up")
             count = min(MOST_PEOPLE, -(-mentions // MENTIONS_EACH))
             people = [crowd.join(number) for number in range(1, count + 1)]
-            killer = Killer(root, chance, pause)
+            killer = Killer(root, chance, pause, kills)
             begin = time.monotonic()
             killer.start()
             posted: dict[str, str] = {}

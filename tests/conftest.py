@@ -13,6 +13,7 @@ from psycopg.sql import SQL, Identifier
 
 from app.db import Database
 from app.migrations import migrate
+from app.redis import SILENT
 from app.settings import Settings
 from tests.servers import (
     PostgresServer,
@@ -81,6 +82,7 @@ def redis_url(request: pytest.FixtureRequest) -> str:
 def cluster(shared_cluster: ValkeyCluster) -> Iterator[ValkeyCluster]:
     """A whole and empty cluster, whose nodes a test may kill, hang and start."""
     shared_cluster.heal()
+    SILENT.clear()  # what an earlier test made clients believe of its nodes
     yield shared_cluster
     shared_cluster.signal(signal.SIGCONT)
 

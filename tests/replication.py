@@ -17,7 +17,7 @@ import psycopg
 
 from tests.servers import _folder, _postgres_programs, _run, _stop, _wrap, free_port
 
-READY_SECONDS = 30.0
+READY_SECONDS = 60.0
 PARAMETERS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import count
 from pathlib import Path
 
 import psycopg
@@ -27,9 +28,13 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-READY_SECONDS = 30.0
-STOP_SECONDS = 10.0
+READY_SECONDS = 60.0
+STOP_SECONDS = 30.0
 ATTEMPTS = 3  # a port that was free a moment ago can be taken
+FIRST_PORT, LAST_PORT, LAST_BASE = 10_000, 20_000, 32_000
+# From anywhere, so that runs side by side do not try the same ones.
+_ports = count(secrets.randbelow(LAST_PORT - FIRST_PORT))
+_bases = count(secrets.randbelow((LAST_BASE - LAST_PORT) // 100))
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,7 @@ class ValkeyCluster:
             "127.0.0.1",
             port,
             password=self.password,
-            socket_timeout=1,
+            socket_timeout=5,
             retry=Retry(NoBackoff(), 0),
             decode_responses=True,
         )
@@ -282,9 +287,32 @@ def nginx_server(
 
 
 def free_port() -> int:
+    """A port that nobody listens at, and that no connection gets for its own end meanwhile, as one
+    that the kernel chose might: a server that is started again has to have it again."""
+    for _ in range(LAST_PORT - FIRST_PORT):
+        port = FIRST_PORT + next(_ports) % (LAST_PORT - FIRST_PORT)
+        if _is_free(port):
+            return port
+    raise RuntimeError(f"no port between {FIRST_PORT} and {LAST_PORT} is free")
+
+
+def free_base() -> int:
+    """The first of a hundred such ports, for a stack."""
+    for _ in range(LAST_PORT, LAST_BASE, 100):
+        base = LAST_PORT + next(_bases) * 100 % (LAST_BASE - LAST_PORT)
+        if all(map(_is_free, range(base, base + 100))):
+            return base
+    raise RuntimeError(f"no hundred ports between {LAST_PORT} and {LAST_BASE} are free")
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        # As servers do: what an earlier one has closed does not count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return True
+    return False
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from atproto_client.utils.facet_detection import detect_mentions
 T = TypeVar("T")
 
 HTTP_SECONDS = 30.0
-SETTLE_SECONDS = 15.0  # how long the AppView may lag behind the PDS
+SETTLE_SECONDS = 60.0  # how long the AppView may lag behind the PDS on a busy machine
 POLL_SECONDS = 0.1
 
 

@@ -193,6 +193,7 @@ class ProcessRunner(Runner):
             if self.status.state != "ready":
                 error = self._not_ready(spec, time.monotonic() - began)
                 if error is None:
+                    pulse.started()
                     self.show("ready", last_error="")
                 else:
                     if error != self.status.last_error:

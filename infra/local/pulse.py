@@ -8,7 +8,8 @@ from infra.local.spec import Liveness
 class Pulse:
     """Counts failures in a row, felt at a steady pace.
 
-    Those before the first success count only after `grace` seconds, so that it may start slowly.
+    Those before the first success count only after `grace` seconds, so that it may start slowly,
+    or once it is known to have started.
     """
 
     def __init__(self, liveness: Liveness, grace: float) -> None:
@@ -21,6 +22,10 @@ class Pulse:
     def pause(self) -> float:
         """Seconds until it is to be felt next."""
         return max(0.0, self._next - time.monotonic())
+
+    def started(self) -> None:
+        """Ends the grace: what fails from now on did its work before."""
+        self._spared_until = min(self._spared_until, time.monotonic())
 
     def lost(self, error: str | None) -> bool:
         """Takes note of one look, with what was wrong; True when there is no hope left.

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
-from playwright.sync_api import Browser, HttpCredentials, Page, sync_playwright
+from playwright.sync_api import Browser, HttpCredentials, Page, Request, sync_playwright
 from psycopg.sql import SQL, Identifier
 from werkzeug.serving import make_server
 
@@ -29,6 +29,7 @@ from tests.servers import PostgresServer, ValkeyServer
 DATABASE = "browser"
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 OPERATOR: HttpCredentials = {"username": "operator", "password": "correct horse battery"}
+PATIENCE_MS = 120_000
 Scheme = Literal["light", "dark"]
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
@@ -61,6 +62,7 @@ def browser(chromium: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
         yield playwright.chromium.launch(
             executable_path=chromium,
+            timeout=PATIENCE_MS,
             args=[
                 "--no-sandbox",
                 "--disable-gpu",
@@ -133,6 +135,10 @@ def go(browser: Browser, site: Site) -> Iterator[Go]:
     """Opens a path of the site in a fresh browser profile."""
     contexts = []
 
+    def failed(request: Request, complaints: list[str]) -> None:
+        if request.failure != "net::ERR_ABORTED":  # what leaving a page does to it
+            complaints.append(request.url)
+
     def visit(
         path: str,
         *,
@@ -149,12 +155,13 @@ def go(browser: Browser, site: Site) -> Iterator[Go]:
             base_url=site.url,
             http_credentials=OPERATOR if operator else None,
         )
+        context.set_default_timeout(PATIENCE_MS)
         contexts.append(context)
         page = context.new_page()
         complaints: list[str] = []
         page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("requestfailed", lambda request: complaints.append(request.url))
+        page.on("requestfailed", lambda request: failed(request, complaints))
         page.goto(path)
         return Visit(page, complaints)
 

@@ -10,6 +10,7 @@ import pytest
 
 from components.bluesky.people import Person
 from infra.phases import PHASES
+from tests.servers import free_base
 from tests.stacks import running
 
 _people = count(1)
@@ -50,6 +51,6 @@ def stack(
 ) -> Iterator[RunningStack]:
     phase = int(request.param)
     root = tmp_path_factory.mktemp("stacks") / f"phase{phase}"
-    port_base = 28000 + 100 * phase
+    port_base = free_base()
     with running(root, port_base, phase=str(phase)) as outputs:
         yield RunningStack(phase, root, port_base, outputs)

@@ -16,11 +16,12 @@ import pytest
 
 from components.target import PORTS
 from tests import chaos
+from tests.servers import free_base
 from tests.stacks import changed, destroy, up
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
-PORT_BASE = 28400
+PORT_BASE = free_base()
 
 
 def test_an_up_killed_at_any_moment_is_finished_by_the_next(tmp_path: Path) -> None:
@@ -64,7 +65,13 @@ def test_destroy_after_an_interrupted_up_leaves_nothing(tmp_path: Path) -> None:
 def test_random_kills_lose_nothing_and_double_nothing() -> None:
     said: list[str] = []
     report = chaos.run(
-        mentions=48, seed=3, say=said.append, port_base=28500, pause=5.0, patience=400
+        mentions=48,
+        seed=3,
+        say=said.append,
+        port_base=free_base(),
+        pause=5.0,
+        patience=600,
+        kills=12,
     )
     assert report.kills.total() > 0
     assert report.broken == [], said[-1]
@@ -83,7 +90,7 @@ def _kill_supervisors(root: Path) -> None:
 def _assert_nothing_is_left(root: Path) -> None:
     assert not root.exists()
     # A supervisor that the killed `up` was just starting finds no stack and ends by itself.
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while (left := _processes_of(root)) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert left == []

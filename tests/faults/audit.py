@@ -15,7 +15,7 @@ from app.db import Connection
 from tests.faults.ledger import Ledger
 from tests.faults.platform import Platform
 
-ANSWER_SECONDS = 150.0
+ANSWER_SECONDS = 240.0
 _LOOK_SECONDS = 0.5
 
 

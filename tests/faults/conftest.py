@@ -20,10 +20,11 @@ from tests.faults.ledger import Ledger
 from tests.faults.platform import Platform
 from tests.faults.report import Measured
 from tests.faults.traffic import PEOPLE
+from tests.servers import free_base
 
 ROUNDS = int(os.environ.get("FAULT_ROUNDS", "0"))
 PHASE = int(os.environ.get("FAULT_PHASE", "2"))
-PORT_BASE = int(os.environ.get("FAULT_PORTS", "29500"))
+PORT_BASE = int(os.environ.get("FAULT_PORTS") or free_base())
 _rounds = pytest.StashKey[list[Measured]]()
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.faults.audit import audit, wait_for_answers
 from tests.faults.cases import Case
-from tests.faults.conftest import Trial
+from tests.faults.conftest import ROUNDS, Trial
 from tests.faults.report import Measured
 from tests.faults.traffic import Traffic
 
@@ -16,6 +16,10 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 QUIET_SECONDS = 3.0  # of traffic before the fault
 STEADY_SECONDS = 3.0  # for which everything works before the fault counts as overcome
 GIVEN_UP = 90.0
+LEEWAY = 1 if ROUNDS else 10
+"""The run of every day measures nothing: it decides that a fault is overcome, on a machine that may
+be busy with anything. Nothing takes as long as one that is not."""
+LONGEST_SECONDS = GIVEN_UP if ROUNDS else 60.0
 
 
 def test_people_hardly_notice(case: Case, trial: Trial) -> None:
@@ -28,8 +32,11 @@ def test_people_hardly_notice(case: Case, trial: Trial) -> None:
         Traffic(platform.outputs["web_url"], database, trial.people, bot, trial.ledger) as traffic,
     ):
         time.sleep(QUIET_SECONDS)
-        assert traffic.writes.steady(2), traffic.writes.errors
-        assert traffic.pages.steady(2), traffic.pages.errors
+        given_up = time.monotonic() + GIVEN_UP
+        while not (traffic.writes.steady(2) and traffic.pages.steady(2)):
+            errors = (traffic.writes.errors, traffic.pages.errors)
+            assert time.monotonic() < given_up, errors
+            time.sleep(0.2)
         begin = time.monotonic()
         end_of_fault = case.inject(platform)
         try:
@@ -58,9 +65,9 @@ def test_people_hardly_notice(case: Case, trial: Trial) -> None:
     broken = [
         f"{what}: {value:.1f} s, not {most:g}"
         for what, value, most in (
-            ("writes", measured.writes, case.writes),
-            ("pages", measured.pages, case.pages),
-            ("answers", measured.reply, case.answers),
+            ("writes", measured.writes, min(LONGEST_SECONDS, LEEWAY * case.writes)),
+            ("pages", measured.pages, min(LONGEST_SECONDS, LEEWAY * case.pages)),
+            ("answers", measured.reply, LEEWAY * case.answers),
         )
         if value > most
     ]

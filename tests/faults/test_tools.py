@@ -15,6 +15,7 @@ import pytest
 from tests.faults.ledger import Ledger
 from tests.faults.proxy import Mood, Proxy
 from tests.faults.traffic import Pulse
+from tests.replication import wait_until
 from tests.servers import free_port
 
 
@@ -56,7 +57,7 @@ def proxy() -> Iterator[Proxy]:
 
 
 def test_a_mood_holds_from_the_next_request_on_also_on_a_kept_connection(proxy: Proxy) -> None:
-    with httpx.Client(base_url=proxy.url) as client:
+    with httpx.Client(base_url=proxy.url, timeout=60) as client:
         assert client.post("/", content=b"x" * 100_000).content == b"x" * 100_000
         proxy.become(Mood.LIMITED)
         limited = client.post("/")
@@ -72,20 +73,20 @@ def test_a_mood_holds_from_the_next_request_on_also_on_a_kept_connection(proxy: 
 def test_a_cut_answer_is_one_whose_request_was_done(proxy: Proxy) -> None:
     proxy.become(Mood.CUT)
     with pytest.raises(httpx.TransportError):
-        httpx.post(proxy.url, content=b"x")
+        httpx.post(proxy.url, content=b"x", timeout=60)
     assert _Upstream.served == 1
 
 
 def test_a_hung_server_has_done_what_it_never_answers(proxy: Proxy) -> None:
     proxy.become(Mood.HUNG)
     with pytest.raises(httpx.ReadTimeout):
-        httpx.post(proxy.url, content=b"x", timeout=1)
-    assert _Upstream.served == 1
+        httpx.post(proxy.url, content=b"x", timeout=2)
+    wait_until(lambda: _Upstream.served == 1)
 
 
 def test_a_stream_goes_both_ways_until_it_is_cut(proxy: Proxy) -> None:
     port = httpx.URL(proxy.url).port or 0
-    with closing(socket.create_connection(("127.0.0.1", port), timeout=10)) as stream:
+    with closing(socket.create_connection(("127.0.0.1", port), timeout=60)) as stream:
         stream.sendall(b"GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n")
         assert b"101" in stream.recv(1_000)
         stream.sendall(b"and so on")

@@ -43,7 +43,7 @@ def test_a_mention_reaches_the_bot_and_its_reply_reaches_the_person(network: Loc
     assert seen.text == "@etcetera.test claim"
 
     written = bot.reply(post, "Here you are.")
-    reply = alice.wait_for_reply(post.uri, timeout=15)
+    reply = alice.wait_for_reply(post.uri, timeout=60)
     assert (reply.uri, reply.text, reply.author_handle) == (
         written.uri,
         "Here you are.",
@@ -59,7 +59,7 @@ def test_a_reply_within_the_thread_keeps_its_root(network: LocalBluesky) -> None
     accepted = alice.reply(answer, "accept")
 
     assert bot.wait_for_notification(accepted.uri).reason == "reply"
-    alice.wait_for_reply(answer.uri, timeout=15, by=alice.did)
+    alice.wait_for_reply(answer.uri, timeout=60, by=alice.did)
     thread = alice.thread(post.uri)
     assert [reply.uri for reply in thread.replies] == [answer.uri]
     assert [reply.uri for reply in thread.replies[0].replies] == [accepted.uri]
@@ -178,7 +178,7 @@ def test_it_listens_on_loopback_only_and_keeps_secrets_to_itself(network: LocalB
     assert network.bot_password not in network.log.read_text()
 
 
-def _wait(condition: Callable[[], bool], seconds: float = 15.0) -> None:
+def _wait(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"

@@ -25,7 +25,7 @@ TOKEN = "a-token-for-tests"
 LONG = "public, max-age=3600"
 
 
-def eventually(check: Callable[[], object], seconds: float = 20) -> bool:
+def eventually(check: Callable[[], object], seconds: float = 60) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if check():
@@ -56,7 +56,7 @@ class Origin:
     def __init__(self) -> None:
         self.answer: Callable[[Request], Answer] = lambda _: Answer()
         self.requests: list[Request] = []
-        self._port = 0
+        self._port = free_port()
         self._server: ThreadingHTTPServer | None = None
         self._connections: list[socket.socket] = []
 
@@ -139,7 +139,7 @@ class Cdn:
     # A connection for each visit, as of different people.
     http: httpx.Client = field(
         default_factory=lambda: httpx.Client(
-            timeout=30, limits=httpx.Limits(max_keepalive_connections=0)
+            timeout=60, limits=httpx.Limits(max_keepalive_connections=0)
         )
     )
 

@@ -21,6 +21,9 @@ from app.jobs.worker import Handler, Worker
 from app.models import Job, Lane, Priority
 from app.settings import Settings
 
+PATIENCE = 60
+"""Seconds to wait for what comes by itself; generous, for a machine that has much else to do."""
+
 
 @dataclass(frozen=True)
 class Do:
@@ -94,7 +97,7 @@ def expire_leases(database: Database) -> None:
         tx.conn.execute("UPDATE jobs SET lease_until = now() WHERE state = 'leased'")
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 20) -> None:
+def eventually(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
     """Waits for a condition; the limit is for a machine that is busy, not a claim about speed."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -122,7 +125,7 @@ def running(
     finally:
         stop.set()
         wake(database)
-        thread.join(20)
+        thread.join(PATIENCE)
         assert not thread.is_alive()
 
 

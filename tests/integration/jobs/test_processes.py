@@ -125,7 +125,7 @@ def app(settings: Settings | None, *words: str, **extra: str) -> subprocess.Comp
         env=env,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
 
@@ -226,10 +226,10 @@ def test_the_web_role_serves_and_leaves_nothing_in_the_home_folder(
         return False
 
     try:
-        eventually(serves, 30)
+        eventually(serves)
     finally:
         os.killpg(server.pid, signal.SIGTERM)
-        server.wait(20)
+        server.wait(60)
     assert list(home.iterdir()) == []
 
 

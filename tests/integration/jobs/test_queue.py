@@ -113,11 +113,11 @@ def test_sql_and_python_agree_on_urgency(database: Database, queue: Queue, waite
 def test_a_delayed_job_is_leased_when_its_time_has_come_and_not_before(
     database: Database, queue: Queue
 ) -> None:
-    add(database, "a", delay=0.3)
+    add(database, "a", delay=2)
     assert lease(queue) == []
     due = queue.next_due(Lane.EFFECTS)
     assert due is not None
-    assert 0 < due <= 0.3
+    assert 0 < due <= 2
     time.sleep(due)
     assert [job.key for job in lease(queue)] == ["a"]
 
@@ -326,5 +326,5 @@ def test_putting_notifies_when_the_transaction_commits(
             put(tx, kind="test", key="a", payload={}, priority=Priority.LOW)
             heard += conn.notifies(timeout=0.2)
             assert heard == []
-        heard += conn.notifies(timeout=5, stop_after=1)
+        heard += conn.notifies(timeout=60, stop_after=1)
         assert len(heard) == 1

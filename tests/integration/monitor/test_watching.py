@@ -37,12 +37,19 @@ pytestmark = pytest.mark.integration
 Watch = Callable[..., "Watched"]
 
 
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is only slow is not lost."""
+    monkeypatch.setattr("app.monitor.redis.SECONDS", 5.0)
+    monkeypatch.setattr("app.monitor.targets.SECONDS", 10.0)
+
+
 class Watched:
     """A monitor that runs, asked as others ask it."""
 
     def __init__(self, monitor: Monitor, url: str) -> None:
         self.monitor = monitor
-        self.http = httpx.Client(base_url=url, timeout=10, trust_env=False)
+        self.http = httpx.Client(base_url=url, timeout=60, trust_env=False)
 
     def slo(self, window: float = 600) -> dict[str, dict[str, object]]:
         answer = self.http.get("/slo", params={"window": window}).json()
@@ -79,7 +86,7 @@ def watching(settings: Settings) -> Iterator[Watched]:
             yield Watched(monitor, f"http://127.0.0.1:{server.port}")
         finally:
             stop.set()
-            thread.join(30)
+            thread.join(60)
     assert not thread.is_alive()
 
 
@@ -399,7 +406,7 @@ def test_where_nothing_is_yet_it_is_ready_and_stays_until_it_is_told() -> None:
             assert parts == {"web", "monitor"}
             assert http.get("/nothing").status_code == 404
             process.terminate()
-            assert process.wait(15) == 0
+            assert process.wait(60) == 0
         finally:
             process.kill()
             process.wait()

@@ -22,11 +22,12 @@ from infra.engine import deploy, program
 from infra.engine.deploy import Done
 from infra.phases import PHASES
 from tests.integration.jobs.kit import eventually
+from tests.servers import free_base
 from tests.stacks import changed, destroy, pids
 
 pytestmark = pytest.mark.integration
 
-PORT_BASE = 32000
+PORT_BASE = free_base()
 WOUNDED = ("redis-1", "redis-2")
 
 
@@ -73,7 +74,7 @@ def test_it_is_whole_when_it_is_up_and_stays_and_mends_what_hangs_or_forgets(roo
         os.kill(before["redis-1"], signal.SIGSTOP)
         (root / "run" / "redis-2" / "nodes.conf").unlink()
         os.kill(before["redis-2"], signal.SIGKILL)
-        eventually(lambda: all(replaced(root, name, before[name]) for name in WOUNDED), 40)
+        eventually(lambda: all(replaced(root, name, before[name]) for name in WOUNDED))
         # One is back by itself, the other waits to be taken in.
         assert changed(up(root)[1]) == ["update redis-cluster"]
         assert whole(client)

@@ -75,7 +75,7 @@ def test_replaced_nodes_are_taken_in(cluster: ValkeyCluster, which: str) -> None
     primary, replica = cluster.shard(KEY)
     with cluster.node(primary) as client:
         client.set(KEY, "kept")
-        client.wait(1, 1000)
+        client.wait(1, 4000)
     replaced = {
         "primary": [primary],
         "replica": [replica],

@@ -90,7 +90,7 @@ def test_jobs_wait_in_postgresql_and_come_over_the_streams_again(
             add(database, f"after {len(states(database))}")
             return bool(by_streams.get() > used)
 
-        eventually(used_again, 40)
+        eventually(used_again)
         eventually(lambda: set(states(database).values()) == {"done"})
     assert len(effects(database)) == len(set(effects(database)))
 
@@ -130,5 +130,5 @@ def test_the_site_answers_and_counts_requests_whatever_the_cluster_does(
     for _ in range(3):
         assert [client.get(path).status_code for path in paths] == [200] * len(paths)
     mend(cluster)
-    eventually(lambda: client.get("/readyz").get_json()["redis"] == "ok", 40)
+    eventually(lambda: client.get("/readyz").get_json()["redis"] == "ok")
     assert [client.get(path).status_code for path in paths] == [200] * len(paths)

@@ -1,13 +1,13 @@
 """Decides, on a real primary with two streaming replicas: nobody waits for long on a server that
 hangs, a replica that dies is not noticed by who reads, replicas serve while there is no primary,
-and writes find the next one. Deadlines are generous: a hang is found after 2 s. How fast Patroni
-fails over, and what that loses, is decided by the fault suite."""
+and writes find the next one. "Nobody waits" means: they go on while the server is still away. How
+fast Patroni fails over, and what that loses, is decided by the fault suite."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 import psycopg
@@ -22,20 +22,16 @@ from tests.replication import Cluster, postgres_cluster, wait_until
 
 pytestmark = pytest.mark.integration
 
-LONGEST_SECONDS = 4.0
-"""2 s of silence, half a second between questions, and a busy machine."""
-
 
 class Readers:
     """Threads that read all the time, as those of a website do."""
 
     def __init__(self, database: Database) -> None:
         self.errors: list[BaseException] = []
-        self.longest = 0.0
-        self.answers = 0
+        self._answers = [0] * 4
         self._database = database
         self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._read) for _ in range(4)]
+        self._threads = [threading.Thread(target=self._read, args=(n,)) for n in range(4)]
 
     def __enter__(self) -> Readers:
         for thread in self._threads:
@@ -47,15 +43,18 @@ class Readers:
         for thread in self._threads:
             thread.join()
 
-    def _read(self) -> None:
+    def all_go_on(self, times: int = 20) -> None:
+        """Returns when each has had so many more answers: none of them waits for what is away."""
+        before = list(self._answers)
+        wait_until(lambda: all(n >= b + times for n, b in zip(self._answers, before, strict=True)))
+
+    def _read(self, number: int) -> None:
         while not self._stop.is_set():
-            began = time.monotonic()
             try:
-                self._database.query(newest, timeout=2)
+                self._database.query(newest)
             except psycopg.OperationalError as error:
                 self.errors.append(error)
-            self.answers += 1
-            self.longest = max(self.longest, time.monotonic() - began)
+            self._answers[number] += 1
             time.sleep(0.002)
 
 
@@ -64,25 +63,17 @@ def promoted(cluster: Cluster) -> Iterator[None]:
     """While the first primary hangs, the first replica becomes the primary."""
     cluster.level()
     with cluster.primary.hanging():
-        cluster.replicas[0].ask("SELECT pg_promote(true, 20)")
+        cluster.replicas[0].ask("SELECT pg_promote(true, 60)")
         yield
-
-
-def took(action: Callable[[], object]) -> float:
-    began = time.monotonic()
-    action()
-    return time.monotonic() - began
 
 
 def test_a_killed_replica_is_not_noticed(database: Database, cluster: Cluster) -> None:
     victim, other = cluster.replicas
     with Readers(database) as readers:
-        time.sleep(0.2)
+        readers.all_go_on()
         victim.kill()
-        before = readers.answers
-        wait_until(lambda: readers.answers > before + 200)
+        readers.all_go_on(50)
     assert readers.errors == []
-    assert readers.longest < 1
     assert {served_by(database) for _ in range(10)} == {other.port}
     victim.start()
     wait_until(lambda: served_by(database) == victim.port)
@@ -94,8 +85,7 @@ def test_when_all_replicas_are_gone_the_primary_serves(
     with Readers(database) as readers:
         for replica in cluster.replicas:
             replica.kill()
-        before = readers.answers
-        wait_until(lambda: readers.answers > before + 100)
+        readers.all_go_on(50)
     assert readers.errors == []
     assert {served_by(database) for _ in range(10)} == {cluster.primary.port}
     for replica in cluster.replicas:
@@ -108,12 +98,11 @@ def test_a_replica_that_hangs_holds_up_nobody_for_long(
 ) -> None:
     victim, other = cluster.replicas
     with Readers(database) as readers:
-        time.sleep(0.2)
+        readers.all_go_on()
         with victim.hanging():
-            time.sleep(3)
+            readers.all_go_on()
             assert {served_by(database) for _ in range(10)} == {other.port}
     assert readers.errors == []
-    assert readers.longest < LONGEST_SECONDS
     wait_until(lambda: served_by(database) == victim.port)
 
 
@@ -122,7 +111,6 @@ def test_while_the_primary_hangs_writes_fail_soon_and_replicas_serve(
 ) -> None:
     position = note(database, 1)
     cluster.level()
-    began = time.monotonic()
     with (
         Readers(database) as readers,
         closing(watched(psycopg.connect(cluster.writer_url, autocommit=True))) as own,
@@ -132,20 +120,20 @@ def test_while_the_primary_hangs_writes_fail_soon_and_replicas_serve(
             note(database, 2)
         with pytest.raises(psycopg.OperationalError):
             own.execute("SELECT 1")
-        assert time.monotonic() - began < LONGEST_SECONDS
+        readers.all_go_on()
         # Also to who has just written: they have it.
         assert database.query(newest, after=position) == 1
     assert readers.errors == []
-    assert readers.longest < 1
     note(database, 3)
 
 
 def test_a_hang_is_found_also_where_nobody_reads_from_replicas(cluster: Cluster) -> None:
-    with Database.open(settings_of(cluster)) as worker, cluster.primary.hanging():
-        began = time.monotonic()
-        with pytest.raises(ServerLost):
-            note(worker, 1)
-        assert time.monotonic() - began < LONGEST_SECONDS
+    with (
+        Database.open(settings_of(cluster)) as worker,
+        cluster.primary.hanging(),
+        pytest.raises(ServerLost),  # while it still hangs
+    ):
+        note(worker, 1)
 
 
 def test_connections_that_come_free_late_go_to_who_waits(
@@ -156,7 +144,7 @@ def test_connections_that_come_free_late_go_to_who_waits(
     waiting.start()
     time.sleep(1)
     cluster.primary.start()
-    waiting.join(5)
+    waiting.join(60)
     assert not waiting.is_alive()
     assert database.query(newest, after=note(database, 2)) == 2
 
@@ -175,7 +163,7 @@ def test_writes_follow_a_promotion_and_never_return_to_the_old_primary() -> None
                     except psycopg.OperationalError:
                         return False
 
-                assert took(lambda: wait_until(written)) < 2 * LONGEST_SECONDS
+                wait_until(written)
             # The old primary goes on and takes itself for one, until its agent knows better.
             for number in range(3, 23):
                 note(database, number)

@@ -19,6 +19,7 @@ import psycopg
 import pytest
 import redis
 from flask.testing import FlaskClient
+from prometheus_client import REGISTRY
 from pydantic import TypeAdapter
 
 from app.cache import WORLD, Cache, Kind, object_scope, user_scope
@@ -26,7 +27,7 @@ from app.clock import utcnow
 from app.db import ANY, PRIMARY, Database
 from app.domain import accounts
 from app.settings import Settings
-from app.web import create_app
+from app.web import create_app, pages
 from tests.integration.web.world import World
 from tests.servers import ValkeyServer, valkey_server
 
@@ -71,7 +72,20 @@ def paused(pid: int) -> Iterator[None]:
         os.kill(pid, signal.SIGCONT)
 
 
-def eventually(check: Callable[[], bool], seconds: float = 5) -> bool:
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing here is decided by how long a load takes on a busy machine."""
+    monkeypatch.setattr("app.cache.WAIT_SECONDS", 60.0)
+    monkeypatch.setattr("app.cache.LOCK_SECONDS", 60.0)
+    monkeypatch.setattr("app.cache.FRESH_SECONDS", 60.0)
+
+
+def losses() -> float:
+    """How often the cache has found out that Redis does not answer."""
+    return REGISTRY.get_sample_value("etcetera_redis_failures_total", {"user": "cache"}) or 0
+
+
+def eventually(check: Callable[[], bool], seconds: float = 60) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if check():
@@ -99,24 +113,27 @@ def test_on_a_cold_key_many_readers_make_one_load(redis_url: str) -> None:
 
 
 def test_on_an_outdated_key_one_loads_and_nobody_else_waits(
-    cache: Cache, database: Database
+    cache: Cache, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source = Source(seconds=0.3)
+    monkeypatch.setattr("app.cache.GRACE_SECONDS", 60.0)
+    source, go_on = Source(), threading.Event()
     cache.get(NUMBER, object_scope(THING), "n", source.load)
     source.value = 1
     with database.transaction() as tx:
         cache.claimed(tx, did="did:plc:otto", object_id=THING)
 
-    def read() -> tuple[int, float]:
-        began = time.monotonic()
-        value = cache.get(NUMBER, object_scope(THING), "n", source.load)
-        return value, time.monotonic() - began
+    def load(after: int) -> int:
+        go_on.wait(120)
+        return source.load(after)
 
     with ThreadPoolExecutor(8) as readers:
-        answers = [job.result() for job in [readers.submit(read) for _ in range(8)]]
+        jobs = [readers.submit(cache.get, NUMBER, object_scope(THING), "n", load) for _ in range(8)]
+        # All others are answered before the load ends.
+        others_answered = eventually(lambda: sum(job.done() for job in jobs) == 7, seconds=30)
+        go_on.set()
+        assert others_answered
+        assert sorted(job.result() for job in jobs) == [0] * 7 + [1]
     assert source.loads == 2
-    assert sorted(value for value, _ in answers) == [0] * 7 + [1]
-    assert max(took for value, took in answers if value == 0) < 0.2
     assert cache.get(NUMBER, object_scope(THING), "n", source.load) == 1
 
 
@@ -205,7 +222,7 @@ def test_what_a_load_raises_reaches_the_reader_and_is_not_kept(cache: Cache) -> 
 
 
 def test_while_the_database_is_lost_the_previous_value_is_shown(redis_url: str) -> None:
-    cache = Cache(redis_url, seconds=0.1)
+    cache = Cache(redis_url, seconds=2)  # and kept for nine, to be shown meanwhile
 
     def lost(_: int) -> int:
         raise psycopg.OperationalError
@@ -214,7 +231,7 @@ def test_while_the_database_is_lost_the_previous_value_is_shown(redis_url: str) 
         cache.get(NUMBER, WORLD, "n", lost)
     source = Source()
     cache.get(NUMBER, WORLD, "n", source.load)
-    time.sleep(0.15)
+    time.sleep(2.1)
     assert cache.get(NUMBER, WORLD, "n", lost) == 0
     source.value = 1
     assert cache.get(NUMBER, WORLD, "n", source.load) == 1
@@ -240,9 +257,9 @@ def test_a_killed_redis_is_not_noticed(own_valkey: ValkeyServer) -> None:
     cache.get(NUMBER, WORLD, "n", source.load)
     os.kill(own_valkey.pid, signal.SIGKILL)
     source.value = 1
-    began = time.monotonic()
+    before = losses()
     assert [cache.get(NUMBER, WORLD, "n", source.load) for _ in range(50)] == [1] * 50
-    assert time.monotonic() - began < 1
+    assert losses() == before + 1  # the others do not even try
     assert not cache.ping()
     cache.close()
 
@@ -251,10 +268,10 @@ def test_a_redis_that_hangs_delays_one_moment_only(own_valkey: ValkeyServer) -> 
     cache, source = Cache(own_valkey.url()), Source()
     cache.get(NUMBER, WORLD, "n", source.load)
     with paused(own_valkey.pid):
-        began = time.monotonic()
+        before = losses()
         for _ in range(50):
             cache.get(NUMBER, WORLD, "n", source.load)
-        assert time.monotonic() - began < 1.5
+        assert losses() == before + 1  # one has waited, the others do not even try
     assert eventually(cache.ping)
     cache.close()
 
@@ -313,10 +330,12 @@ def test_claims_and_gifts_are_on_the_pages_at_once(
     for path in ("/", "/@otto.test", "/@wren.test", "/leaderboard", "/objects", "/api/v1/stats"):
         cached_client.get(path)
     thing = world.claim(otto)
-    began = time.monotonic()
 
     def shows(path: str, text: str) -> bool:
-        return eventually(lambda: text in cached_client.get(path).text, seconds=1)
+        # Sooner than pages end by themselves.
+        return eventually(
+            lambda: text in cached_client.get(path).text, seconds=pages.AGES_SECONDS - 2
+        )
 
     for path in ("/", "/@otto.test", "/objects", "/api/v1/claims/today"):
         assert shows(path, str(thing.id)), path
@@ -324,8 +343,7 @@ def test_claims_and_gifts_are_on_the_pages_at_once(
     world.give(otto, wren, thing)
     for path in ("/@wren.test", f"/objects/{thing.id}", "/", "/leaderboard"):
         assert shows(path, "@wren.test"), path
-    assert eventually(lambda: str(thing.id) not in cached_client.get("/@otto.test").text, 1)
-    assert time.monotonic() - began < 3
+    assert eventually(lambda: str(thing.id) not in cached_client.get("/@otto.test").text)
 
 
 def test_a_name_changes_wherever_it_stands(
@@ -416,7 +434,7 @@ def test_what_has_long_been_outdated_is_waited_for(
 def test_a_value_made_of_an_older_one_is_not_taken_for_current(
     cache: Cache, database: Database
 ) -> None:
-    part = Kind("part", TypeAdapter(int), pause=0.3)
+    part = Kind("part", TypeAdapter(int), pause=5)
     whole = Kind("whole", TypeAdapter(int))
     source = Source()
 
@@ -441,11 +459,11 @@ def test_what_a_value_is_made_of_is_not_kept_a_second_time(cache: Cache, redis_u
 
 def test_a_value_ends_when_it_says(cache: Cache) -> None:
     ending = Kind("moment", TypeAdapter(datetime), ends=lambda moment: moment)
-    soon = utcnow() + timedelta(seconds=0.3)
+    soon = utcnow() + timedelta(seconds=4)
     later = soon + timedelta(minutes=1)
     assert cache.get(ending, WORLD, "m", lambda _: soon) == soon
     assert cache.get(ending, WORLD, "m", lambda _: later) == soon
-    time.sleep(0.35)
+    time.sleep((soon - utcnow()).total_seconds() + 0.05)
     assert cache.get(ending, WORLD, "m", lambda _: later) == later
 
 
@@ -457,6 +475,7 @@ def test_the_site_goes_on_without_redis(
     thing = World(database).claim(World(database).person("otto.test"))
     assert client.get("/readyz").get_json() == {"status": "ok", "database": "ok", "redis": "ok"}
     assert client.get("/").status_code == 200
+    before = losses()
     os.kill(own_valkey.pid, signal.SIGKILL)
     for path in (
         "/",
@@ -467,9 +486,8 @@ def test_the_site_goes_on_without_redis(
         "/status",
     ):
         for _ in range(3):
-            began = time.monotonic()
             assert client.get(path).status_code == 200, path
-            assert time.monotonic() - began < 1, path
+    assert losses() == before + 1  # nobody else has tried
     ready = client.get("/readyz")
     assert (ready.status_code, ready.get_json()["status"]) == (200, "degraded")
     assert "Running, with a part missing" in client.get("/status").text

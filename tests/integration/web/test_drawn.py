@@ -133,11 +133,12 @@ def test_an_offer_leaves_the_pages_when_it_runs_out(
 ) -> None:
     otto, wren = world.person("otto.test"), world.person("wren.test")
     thing = world.claim(otto)
-    world.offer(otto, wren, thing, utcnow() - timedelta(days=7) + timedelta(seconds=3))
+    made = utcnow() - timedelta(days=7) + timedelta(seconds=8)
+    world.offer(otto, wren, thing, made)
     shown = (f"/objects/{thing.id}", "/@otto.test", "/@wren.test")
     for path in shown:
         assert "until <time" in cached_client.get(path).text, path
-    time.sleep(3)
+    time.sleep((made + timedelta(days=7) - utcnow()).total_seconds() + 0.1)
     for path in shown:
         assert "until <time" not in cached_client.get(path).text, path
 

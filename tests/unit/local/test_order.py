@@ -52,7 +52,7 @@ def test_all_are_taken_down_and_none_before_what_may_need_it(
 
 
 def test_what_does_not_need_each_other_goes_at_once() -> None:
-    meeting = threading.Barrier(3, timeout=10)
+    meeting = threading.Barrier(3, timeout=60)
 
     def act(_: str) -> None:
         meeting.wait()

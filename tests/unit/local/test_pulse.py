@@ -43,6 +43,12 @@ def test_a_slow_start_is_spared_until_the_first_success(clock: Clock) -> None:
     assert felt.lost("silent")
 
 
+def test_what_has_started_is_spared_no_longer(clock: Clock) -> None:  # noqa: ARG001
+    felt = Pulse(liveness(failures=2), grace=60)
+    felt.started()
+    assert [felt.lost("silent") for _ in range(2)] == [False, True]
+
+
 def test_a_start_that_takes_longer_than_its_grace_is_not_spared(clock: Clock) -> None:
     felt = Pulse(liveness(failures=1), grace=60)
     clock.now += 60
