@@ -4,6 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+UNKNOWN = "(not known before it is deployed)"
+"""Stands for a value that only the provider can tell; rules presume that it is right."""
+
 
 @dataclass(frozen=True)
 class Resource:

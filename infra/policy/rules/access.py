@@ -12,6 +12,15 @@ _INLINE = (
     "aws:iam/rolePolicy:RolePolicy",
     "aws:iam/userPolicy:UserPolicy",
 )
+# Who may use a resource is said on it, under this input.
+_ON_RESOURCES = {
+    "aws:iam/role:Role": "assumeRolePolicy",
+    "aws:kms/key:Key": "policy",
+    "aws:s3/bucketPolicy:BucketPolicy": "policy",
+    "aws:secretsmanager/secretPolicy:SecretPolicy": "policy",
+    "aws:sns/topicPolicy:TopicPolicy": "policy",
+    "aws:sqs/queuePolicy:QueuePolicy": "policy",
+}
 _ATTACHED = ("aws:iam/rolePolicyAttachment:RolePolicyAttachment",)
 _BROAD = ("AdministratorAccess", "PowerUserAccess", "FullAccess")
 # Actions that AWS offers for no narrower resource than all.
@@ -25,8 +34,8 @@ _ONLY_FOR_ALL = (
 )
 
 
-def _statements(resource: Resource) -> list[dict[str, Any]]:
-    policy = resource.get("policy")
+def _statements(resource: Resource, key: str = "policy") -> list[dict[str, Any]]:
+    policy = resource.get(key)
     try:
         document = json.loads(policy) if isinstance(policy, str) else policy or {}
     except ValueError:
@@ -58,6 +67,16 @@ def _too_much(graph: Graph) -> Iterator[Breach]:
             yield Breach(resource, f"attaches {arn.rsplit('/', 1)[-1]}")
 
 
+def _anybody(graph: Graph) -> Iterator[Breach]:
+    for resource in graph.of(*_ON_RESOURCES):
+        for statement in _statements(resource, _ON_RESOURCES[resource.type]):
+            principal = statement.get("Principal")
+            named = principal.values() if isinstance(principal, dict) else [principal]
+            everybody = any("*" in _many(one) for one in named)
+            if statement.get("Effect") == "Allow" and everybody and not statement.get("Condition"):
+                yield Breach(resource, "lets everybody in")
+
+
 def _users(graph: Graph) -> Iterator[Breach]:
     for resource in graph.of("aws:iam/accessKey:AccessKey"):
         yield Breach(resource, "is a key that never expires")
@@ -70,6 +89,13 @@ RULES = (
         "Whoever takes over a part gets what its role may do",
         "Name the actions and the resources",
         _too_much,
+    ),
+    Rule(
+        "no-public-policies",
+        Severity.ERROR,
+        "What everybody may use is used by somebody",
+        "Name the principals, or what must hold of them in a Condition",
+        _anybody,
     ),
     Rule(
         "no-long-lived-keys",

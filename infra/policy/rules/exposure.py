@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from infra.policy.graph import Graph
+from infra.policy.graph import UNKNOWN, Graph
 from infra.policy.rule import Breach, Rule, Severity
 
 _ANYWHERE = ("0.0.0.0/0", "::/0")
@@ -31,6 +31,8 @@ def _public(graph: Graph) -> Iterator[Breach]:
     }
     for resource in graph.of("aws:s3/bucket:Bucket", "aws:s3/bucketV2:BucketV2"):
         names = {resource.get("bucket"), resource.get("id"), resource.get("bucketName")}
+        if UNKNOWN in blocked:
+            continue
         if not any(str(b).startswith(resource.name) or b in names - {None} for b in blocked):
             yield Breach(resource, "has no full public access block")
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from infra.policy.graph import Graph, Resource
+from infra.policy.graph import UNKNOWN, Graph, Resource
 from infra.policy.rule import Breach, Rule, Severity
 
 # The metrics that tell of each kind's usual end, any of each line: full disks, full memory,
@@ -37,6 +37,8 @@ def _without(
 def _names(value: object, resource: Resource) -> bool:
     """Whether a dimension means a resource. A name that the provider made is the logical one with
     hexadecimal digits; a node's is its group's with a number."""
+    if value == UNKNOWN:
+        return True
     given = resource.get("identifier") or resource.get("replicationGroupId")
     whole = re.escape(str(given)) if given else rf"{re.escape(resource.name)}-[0-9a-f]{{7,12}}"
     return re.fullmatch(rf"{whole}(-\d+)*", str(value)) is not None

@@ -16,8 +16,8 @@ from infra.policy.rules.secrets import leaked
 
 TODAY = date(2026, 11, 23)
 RDS = "aws:rds/instance:Instance"
-TAGGED = {"tags": dict.fromkeys(TAGS, "x")}
-METADATA = {
+TAGGED: dict[str, Any] = {"tags": dict.fromkeys(TAGS, "x")}
+METADATA: dict[str, Any] = {
     "namespace": "etcetera",
     "labels": {f"app.kubernetes.io/{label}": "x" for label in LABELS},
 }
@@ -41,8 +41,9 @@ def broken(*resources: Resource) -> set[str]:
     return {one.rule.name for one in judge(Graph("s", resources), RULES, [], TODAY)}
 
 
-def policy(action: str | list[str], on: str) -> str:
-    return json.dumps({"Statement": [{"Effect": "Allow", "Action": action, "Resource": on}]})
+def policy(action: str | list[str], on: str, who: Any = None) -> str:
+    statement = {"Effect": "Allow", "Action": action, "Resource": on, "Principal": who}
+    return json.dumps({"Statement": [statement]})
 
 
 def container(**changes: Any) -> dict[str, Any]:
@@ -181,6 +182,16 @@ def test_good_resources_break_nothing() -> None:
         (
             "least-privilege",
             resource("aws:iam/rolePolicy:RolePolicy", policy=policy("s3:GetObject", "*")),
+        ),
+        (
+            "no-public-policies",
+            resource(
+                "aws:s3/bucketPolicy:BucketPolicy", policy=policy("s3:GetObject", "*", who="*")
+            ),
+        ),
+        (
+            "no-public-policies",
+            resource("aws:kms/key:Key", policy=policy("kms:*", "*", who={"AWS": ["*"]}), **TAGGED),
         ),
         ("no-long-lived-keys", resource("aws:iam/accessKey:AccessKey")),
         ("no-plain-secrets", resource(RDS, password="abc", **DATABASE)),
