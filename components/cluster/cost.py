@@ -8,9 +8,11 @@ ROOT_GB = 8  # of the server's own disk; its state is on a volume beside it
 _SERVER_ALARMS = ("host", "system", "cpu", "credits", "memory", "disk-full", "state-full")
 _API_LOG_GB = 2  # audit and API calls of a small cluster, an estimate of ours
 _GIVES_UP = {
-    Purchase.COMMITTED: "machines under a savings plan of a year are paid for whether they run",
-    Purchase.SPOT: "spot machines may be taken away at two minutes' notice; the jobs of their "
-    "workers are done by others then, or late",
+    Purchase.COMMITTED: ("Machines under a savings plan of a year are paid for, used or not",),
+    Purchase.SPOT: (
+        "Spot machines may be taken away at two minutes' notice; the jobs of their workers are "
+        "done by others then, or late",
+    ),
 }
 
 
@@ -86,7 +88,7 @@ def _machines(unique: str, size: AwsMachines) -> CostLine:
         size.count,
         (unique,),
         size.purchase,
-        gives_up=_GIVES_UP.get(size.purchase, ""),
+        gives_up=_GIVES_UP.get(size.purchase, ()),
     )
 
 

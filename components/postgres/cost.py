@@ -31,15 +31,14 @@ def _on_rds(name: str, size: AwsPostgres) -> Iterator[CostLine]:
     replica_class = size.replica_class or size.instance_class
     classes = {name: size.instance_class, **dict.fromkeys(replicas, replica_class)}
     copies = 2 if size.multi_az else 1  # a standby costs what the primary costs
-    gives_up = RESERVED if size.purchase is Purchase.COMMITTED else ""
-    primary_gives_up = ". ".join(filter(None, (gives_up, "" if size.multi_az else ALONE)))
+    gives_up = (RESERVED,) if size.purchase is Purchase.COMMITTED else ()
     yield CostLine(
         COMPONENT,
         f"rds.postgres.{size.instance_class}",
         copies,
         (name,),
         size.purchase,
-        gives_up=primary_gives_up,
+        gives_up=gives_up if size.multi_az else (*gives_up, ALONE),
     )
     if replicas:
         yield CostLine(

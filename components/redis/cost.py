@@ -24,7 +24,7 @@ def cost_lines(name: str, size: AwsRedis) -> list[CostLine]:
             len(nodes),
             (name,),
             size.purchase,
-            gives_up=RESERVED if size.purchase is Purchase.COMMITTED else "",
+            gives_up=(RESERVED,) if size.purchase is Purchase.COMMITTED else (),
         ),
         CostLine(
             COMPONENT,

@@ -28,7 +28,7 @@ class CostLine:
     purchase: Purchase = Purchase.ON_DEMAND
     kind: Kind = Kind.FIXED
     assumption: str = ""
-    gives_up: str = ""
+    gives_up: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,7 @@ def report(bill: Bill, today: date, *, basis: str, before: Bill | None = None) -
         },
         "byComponent": {name: _cents(cost) for name, cost in bill.by_component().items()},
         "lines": [_line(line) for line in bill.lines],
-        "choices": sorted({line.line.gives_up for line in bill.lines} - {""}),
+        "choices": sorted({one for line in bill.lines for one in line.line.gives_up}),
         "delta": None if before is None else _delta(before, bill),
         "sensitivity": [
             {"name": f"all {purchase}", "total": _cents(bill.if_bought(purchase))}

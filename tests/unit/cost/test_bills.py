@@ -83,7 +83,7 @@ def test_lines_and_components_add_up_to_the_total(given: list[tuple[str, float]]
 
 def test_the_report_says_whether_the_budget_is_kept_and_whether_on_demand_would_keep_it() -> None:
     kept = report(
-        bill(CostLine("a", "machine", 2, purchase=Purchase.SPOT, gives_up="may be taken away")),
+        bill(CostLine("a", "machine", 2, purchase=Purchase.SPOT, gives_up=("may be taken away",))),
         TODAY,
         basis="deployed",
     )

@@ -31,7 +31,7 @@ def test_the_first_phases_need_no_commitment(phase: int) -> None:
 def test_phase_2_needs_commitments_and_says_what_they_give_up() -> None:
     found = bill(config(2))
     assert found.on_demand > PHASES[2].budget
-    said = " ".join(line.line.gives_up for line in found.lines)
+    said = " ".join(one for line in found.lines for one in line.line.gives_up)
     assert "paid for a year" in said
     assert "failover" in said
 
