@@ -30,8 +30,8 @@ from components.workload.environment import (
 )
 from components.workload.ports import WorkloadArgs, WorkloadOutputs
 
-# Measured in the image: 130 MB for the website, 100 for what talks to Bluesky, 60 for the rest, with
-# little to do. More is room for pictures and batches of jobs.
+# Measured in the image with little to do: 130 MB for the website, 100 for what talks to Bluesky, 60
+# for the rest. More is room for pictures and batches of jobs.
 WEB = Resources(cpu=250, mb=192, most_mb=384)
 WORKER = Resources(cpu=100, mb=160, most_mb=320)
 INGEST = Resources(cpu=100, mb=128, most_mb=256)

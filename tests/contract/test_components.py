@@ -101,7 +101,7 @@ COMPONENTS: dict[str, tuple[type[Component[Any, Any]], str, Callable[[], Any]]] 
     "monitoring": (Monitoring, "monitor", monitoring_args),
     "edge": (Edge, "edge", lambda: EdgeArgs(upstream="127.0.0.1:1")),
     "edge behind cdn": (Edge, "edge", lambda: EdgeArgs("127.0.0.1:1", behind_cdn=True)),
-    "cdn": (Cdn, "cdn", lambda: CdnArgs(PHASES[2].cdn, origin="127.0.0.1:1")),  # type: ignore[arg-type]
+    "cdn": (Cdn, "cdn", lambda: CdnArgs(PHASES[2].cdn, origin="127.0.0.1:1")),
 }
 
 

@@ -480,8 +480,13 @@ def test_urls_tell_which_servers_there_are(
 
 def test_only_traefik_asks_for_pages_and_only_keda_for_the_number_of_workers() -> None:
     recording = deploy(2)
-    for policy, namespace, port in (("pages", "traefik", 8000), ("scaling", "keda", 9100)):
-        (rule,) = one(recording, "NetworkPolicy", policy).get("spec.ingress")
+    for policy, role, namespace, port in (
+        ("pages", "web", "traefik", 8000),
+        ("scaling", "autoscaler", "keda", 9100),
+    ):
+        found = one(recording, "NetworkPolicy", policy)
+        assert found.get("spec.podSelector.matchLabels") == kubernetes.selector(role)
+        (rule,) = found.get("spec.ingress")
         (peer,) = rule["from"]
         labels = peer["namespaceSelector"]["matchLabels"]
         assert labels == {"kubernetes.io/metadata.name": namespace}
