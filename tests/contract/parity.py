@@ -221,7 +221,8 @@ CASES = (
             value("size", None),
             value("size.cache_mb", 5),
             value("origin", "other.etcetera.example.com:80"),
-            value("origin_secret", None),
+            Option("origin_secret", lambda: secret("only them")),
+            Option("origin_secret", lambda: None, note=" left out"),
         ),
     ),
     Case(
@@ -233,7 +234,8 @@ CASES = (
             value("redis", None),
             Option("targets", lambda: {"other": known("http://other:9100/metrics")}),
             value("public_url", "https://other.example.com"),
-            value("distribution_id", None),
+            Option("distribution_id", lambda: known("E456")),
+            Option("distribution_id", lambda: None, note=" left out"),
         ),
     ),
     Case(Encryption, "encryption", lambda _: EncryptionArgs(), ()),
@@ -281,7 +283,7 @@ IDLE = {
     ("Redis", "size.shards", "aws"): "the phase's, from phase 1 on as a cluster",
     ("Redis", "size.replicas", "aws"): "the phase's",
     ("Cdn", "size.cache_mb", "aws"): "CloudFront keeps what it likes",
-    ("Cdn", "origin_secret", "local"): "the edge listens on loopback, nobody passes the CDN by",
+    ("Cdn", "origin_secret", "local"): "the edge listens on loopback, so nobody passes the CDN by",
     ("Monitoring", "distribution_id", "local"): "the CDN of this machine is scraped as a target",
 }
 """Options that make no difference on a target, by case and path, each with the reason."""
@@ -347,7 +349,9 @@ def _with(args: Any, path: list[str], other: Any) -> Any:
 def paths(args: Any, prefix: str = "") -> Iterator[str]:
     """Every option of arguments: their fields, and of sizes those within. What a component must be
     given by another one is no option."""
-    for name, kind in get_type_hints(type(args)).items():
+    # The SDK's alias for inputs names these without importing them.
+    names = {"Output": pulumi.Output, "T": Any}
+    for name, kind in get_type_hints(type(args), localns=names).items():
         inner, path = getattr(args, name), f"{prefix}{name}"
         optional = type(None) in get_args(kind)
         if isinstance(inner, SIZES):
