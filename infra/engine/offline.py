@@ -4,6 +4,7 @@ Providers are answered for by `infra.engine.invention`, so that everything that 
 from their outputs is known: documents of JSON can be read and policed, and two runs compared.
 """
 
+import hashlib
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,12 +15,13 @@ from pulumi.runtime import proto
 
 from infra.config import PROJECT
 from infra.engine import program, wire
-from infra.engine.comparison import HIDDEN, Declared, Snapshot
-from infra.engine.invention import MARK, SECRET_MARK, Invention, Place, answer
+from infra.engine.comparison import HIDDEN, REFERENCE, Declared, Snapshot
+from infra.engine.invention import MARK, CONFIDENTIAL, Invention, Place, answer
 from infra.engine.program import Monitor, Registration
 from infra.policy.graph import Graph, Resource
 
 STACK = "pulumi:pulumi:Stack"
+_LONG = 200  # characters of a text that a snapshot keeps
 _INDEX = re.compile(r"\[(\d+)\]")
 
 
@@ -64,7 +66,7 @@ class Recording:
 
 
 class _Writing:
-    """Turns made-up texts into what they stand for."""
+    """Turns made-up texts into what they stand for, and long ones into their digests."""
 
     def __init__(self, written: Mapping[str, str]) -> None:
         self._written = written
@@ -82,6 +84,9 @@ class _Writing:
             for mark in {"", *MARK.findall(value)}:
                 for text in self._by_mark.get(mark, ()):
                     value = value.replace(text, self._written[text])
+            if len(value) > _LONG:
+                digest = hashlib.sha256(value.encode()).hexdigest()[:16]
+                value = " ".join([f"sha256:{digest}", *sorted(set(REFERENCE.findall(value)))])
         return value
 
 
@@ -190,7 +195,7 @@ class OfflineMonitor(Monitor):
             self.outputs,
             written,
             {r.urn: r.ignored for r in self.registrations.values() if r.custom},
-            frozenset({SECRET_MARK, *secrets}),
+            frozenset({CONFIDENTIAL, *secrets}),
         )
 
     def _resource(self, registration: Registration) -> Resource:

@@ -15,7 +15,7 @@ import pytest
 
 from infra.engine import offline
 from infra.engine.comparison import HIDDEN
-from infra.engine.invention import SECRET_MARK
+from infra.engine.invention import CONFIDENTIAL
 from infra.engine.offline import Recording, UnansweredError
 from infra.policy.graph import Resource
 
@@ -56,11 +56,11 @@ def test_secrets_stay_marked_wherever_they_go_and_are_in_no_snapshot() -> None:
         pulumi.export("url", url)
 
     recording = recorded(program)
-    assert SECRET_MARK in str(named(recording, "login").inputs)
+    assert CONFIDENTIAL in str(named(recording, "login").inputs)
     assert named(recording, "login").secrets == {"stringData"}
     assert named(recording, "test").secrets == {"url"}
     assert named(recording, "api").secrets == {"kubeconfig"}
-    assert SECRET_MARK not in recording.snapshot().text()
+    assert CONFIDENTIAL not in recording.snapshot().text()
     assert HIDDEN in recording.snapshot().text()
 
 

@@ -8,7 +8,7 @@ import pulumi_random
 import pulumi_tls
 import pytest
 
-from infra.engine.invention import MARK, SECRET_MARK, Invention, Place, answer, hints
+from infra.engine.invention import MARK, CONFIDENTIAL, Invention, Place, answer, hints
 
 SDKS = (pulumi_aws, pulumi_kubernetes, pulumi_random, pulumi_tls)
 ACCOUNT = "123456789012"
@@ -67,7 +67,7 @@ def test_each_name_of_a_certificate_is_to_be_proven() -> None:
 def test_a_secret_can_be_recognised_and_is_as_long_as_it_was_asked_for() -> None:
     password = invention("random:index/randomPassword:RandomPassword", "it", "result", length=40)
     made = password.outputs()["result"]
-    assert made.startswith(SECRET_MARK)
+    assert made.startswith(CONFIDENTIAL)
     assert MARK.search(made)
     assert len(made) == 40
 

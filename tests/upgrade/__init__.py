@@ -1,0 +1,1 @@
+"""What released versions declare on AWS, and that today's program takes over from each."""
