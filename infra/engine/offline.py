@@ -16,7 +16,7 @@ from pulumi.runtime import proto
 from infra.config import PROJECT
 from infra.engine import program, wire
 from infra.engine.comparison import HIDDEN, REFERENCE, Declared, Snapshot
-from infra.engine.invention import MARK, CONFIDENTIAL, Invention, Place, answer
+from infra.engine.invention import CONFIDENTIAL, MARK, Invention, Place, answer
 from infra.engine.program import Monitor, Registration
 from infra.policy.graph import Graph, Resource
 

@@ -25,7 +25,7 @@ from components.workload import Workload, connections, scaling
 from components.workload.connections import Network, Server
 from components.workload.cost import cost_lines
 from components.workload.environment import SECRET
-from infra.engine.invention import SECRET_MARK
+from infra.engine.invention import CONFIDENTIAL
 from infra.engine.offline import Recording
 from infra.phases import PHASES
 from infra.policy.graph import texts
@@ -199,7 +199,7 @@ def test_no_secret_is_in_plain(recording: Recording) -> None:
     """Whatever was given in secret, and whatever the stack makes for itself."""
     for resource in recording.graph.resources:
         for path, text in texts(resource.inputs):
-            if SENTINEL in text or SECRET_MARK in text:
+            if SENTINEL in text or CONFIDENTIAL in text:
                 assert any(path == s or path.startswith(f"{s}.") for s in resource.secrets), (
                     resource.name,
                     path,

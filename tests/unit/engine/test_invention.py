@@ -8,7 +8,7 @@ import pulumi_random
 import pulumi_tls
 import pytest
 
-from infra.engine.invention import MARK, CONFIDENTIAL, Invention, Place, answer, hints
+from infra.engine.invention import CONFIDENTIAL, MARK, Invention, Place, answer, hints
 
 SDKS = (pulumi_aws, pulumi_kubernetes, pulumi_random, pulumi_tls)
 ACCOUNT = "123456789012"
