@@ -64,6 +64,19 @@ def test_secrets_stay_marked_wherever_they_go_and_are_in_no_snapshot() -> None:
     assert HIDDEN in recording.snapshot().text()
 
 
+def test_what_is_given_in_secret_is_given_back_in_secret() -> None:
+    def program() -> None:
+        given = pulumi.Output.secret("hunter2")
+        parameter = aws.ssm.Parameter("login", type="SecureString", value=given)
+        group = aws.elasticache.ParameterGroup(
+            "group", family="valkey8", parameters=[{"name": "x", "value": given}]
+        )
+        pulumi.export("value", parameter.value)
+        pulumi.export("nested", group.parameters)
+
+    assert recorded(program).outputs.secrets == {"value", "nested"}
+
+
 def test_releases_and_objects_of_any_kind_are_recorded() -> None:
     def program() -> None:
         opts = in_cluster()
@@ -129,10 +142,11 @@ def test_two_runs_are_the_same_and_the_stacks_name_makes_no_difference() -> None
         for zone in "abc":
             aws.ec2.Subnet(f"subnet-{zone}", vpc_id=vpc.id, cidr_block="10.0.0.0/24")
 
-    first, second = recorded(program).snapshot(), recorded(program).snapshot()
-    other = offline.record("other", {}, run=program).snapshot()
-    assert first == second
-    assert first.resources == other.resources
+    first, second = recorded(program), recorded(program)
+    other = offline.record("other", {}, run=program)
+    assert first.graph == second.graph
+    assert first.written == other.written
+    assert first.snapshot().resources == other.snapshot().resources
 
 
 def test_what_a_component_gives_is_looked_at_too() -> None:

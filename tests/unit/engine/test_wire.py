@@ -29,6 +29,12 @@ def test_a_secret_comes_back_opened_and_marked(properties: dict[str, Any]) -> No
     assert unpacked.secrets == {secret}
 
 
+def test_a_secret_within_a_value_comes_back_where_it_was() -> None:
+    properties = {"env": {"A": "open", "B": ["x", {"c": "hidden"}]}}
+    unpacked = wire.unpack(wire.pack(properties, secret=["env.B[1].c"]))
+    assert unpacked == wire.Properties(properties, frozenset({"env.B[1].c"}))
+
+
 def test_every_text_inside_a_secret_is_known_for_redaction() -> None:
     properties = wire.Properties(
         {"environment": {"A": "open", "B": "hidden"}, "files": {"x": ["deep"]}},
