@@ -258,6 +258,11 @@ def test_a_line_of_the_cost_for_what_is_not_there_is_found() -> None:
     assert [one.resource.name for one in found] == ["gone"]
 
 
+def test_a_local_stack_is_not_held_to_what_it_would_cost_on_aws() -> None:
+    graph = Graph("s", (resource("local:index:Process", "postgres"),))
+    assert judge(graph, [unpriced({"postgres", "cluster-server"})], [], TODAY) == []
+
+
 def test_a_secret_that_stands_elsewhere_in_plain_is_a_leak() -> None:
     graph = Graph(
         "s",
