@@ -17,7 +17,7 @@ _ON_RESOURCES = {
     "aws:iam/role:Role": "assumeRolePolicy",
     "aws:kms/key:Key": "policy",
     "aws:s3/bucketPolicy:BucketPolicy": "policy",
-    "aws:secretsmanager/secretPolicy:SecretPolicy": "policy",
+    "aws:secretsmanager/secretPolicy:SecretPolicy": "policy",  # pragma: allowlist secret
     "aws:sns/topicPolicy:TopicPolicy": "policy",
     "aws:sqs/queuePolicy:QueuePolicy": "policy",
 }
