@@ -203,9 +203,10 @@ def test_of_two_commits_the_later_counts_also_when_it_is_told_first(redis_url: s
         asked.append(after)
         return 0
 
-    for position in (200, 100, 300):
+    for number, position in enumerate((200, 100, 300), start=1):
         cache._bump({WORLD: position})
-        cache.get(NUMBER, WORLD, "n", load)
+        while len(asked) < number:  # the value before may be given once more
+            cache.get(NUMBER, WORLD, "n", load)
     assert asked == [200, 200, 300]
     cache.close()
 
